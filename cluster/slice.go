@@ -1,0 +1,51 @@
+package cluster
+
+// A Slice is what the control service tells one node: its part of the configuration and what it
+// must know of others to act on it. A node gets a new one only when its own part changed.
+type Slice struct {
+	Revision Revision `json:"revision"`
+	Node     NodeID   `json:"node"`
+	// Applications that shall run here now: those without a volume that are placed here, and
+	// those whose volume this node owns.
+	Applications []Application `json:"applications"`
+	// Volumes that this node owns.
+	Volumes []OwnedVolume `json:"volumes"`
+	// Owners tells, for each volume of which this node reported a copy but that another node
+	// owns, the record of its owner.
+	Owners []Ownership `json:"owners,omitempty"`
+	// Moves that are open and begin or end here.
+	Moves []Move `json:"moves,omitempty"`
+	// Arriving are the volumes and applications of the open moves that end here.
+	Arriving []Arrival `json:"arriving,omitempty"`
+	// Routes of the whole cluster: any node's external port reaches any application.
+	Routes []Route `json:"routes"`
+	// Nodes of the whole cluster, with the keys that identify them.
+	Nodes []Node `json:"nodes"`
+}
+
+// An OwnedVolume is a volume with the record that lets this node write it.
+type OwnedVolume struct {
+	Volume    Volume    `json:"volume"`
+	Ownership Ownership `json:"ownership"`
+}
+
+// An Arrival is what a target must know to get ready for a move.
+type Arrival struct {
+	Move        MoveID       `json:"move"`
+	Volume      Volume       `json:"volume"`
+	Application *Application `json:"application,omitempty"`
+	// NeedBytes is what the owner's copy takes up.
+	NeedBytes int64 `json:"need_bytes"`
+	// FromBackend is the backend of the owner.
+	FromBackend string `json:"from_backend"`
+}
+
+// Peer returns the node with that id.
+func (s Slice) Peer(id NodeID) (Node, bool) {
+	for _, n := range s.Nodes {
+		if n.ID == id {
+			return n, true
+		}
+	}
+	return Node{}, false
+}

@@ -1,0 +1,197 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A Problem is one thing wrong with what a user wrote.
+type Problem struct {
+	// Path leads to it: "applications.db.ports[0].external".
+	Path string
+	// Message says what is wrong and what would be right.
+	Message string
+}
+
+func (p Problem) String() string { return p.Path + ": " + p.Message }
+
+// Problems is an error that lists all that is wrong, not just the first. It is an ErrInvalid.
+type Problems []Problem
+
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Is makes errors.Is(p, ErrInvalid) hold.
+func (p Problems) Is(target error) bool { return target == ErrInvalid }
+
+// Err returns p as an error, or nil when there is no problem.
+func (p Problems) Err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
+func (p *Problems) add(path, format string, args ...any) {
+	*p = append(*p, Problem{path, fmt.Sprintf(format, args...)})
+}
+
+var aliasPattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]*$`)
+
+// Validate returns everything that is wrong with a configuration in itself: names, ports used
+// twice, applications whose volume does not exist or is used twice. It does not ask whether the
+// nodes exist. The order is stable.
+func (c Configuration) Validate() Problems {
+	var p Problems
+	externals := map[int]string{}
+	users := map[VolumeID]AppName{}
+	for _, name := range slices.Sorted(maps.Keys(c.Applications)) {
+		app := c.Applications[name]
+		path := "applications." + string(name)
+		if app.Name != name {
+			p.add(path, "is filed under another name: %q", app.Name)
+		}
+		p = append(p, app.validate(path)...)
+		for i, port := range app.Ports {
+			where := fmt.Sprintf("%s.ports[%d].external", path, i)
+			if first, taken := externals[port.External]; taken {
+				p.add(where, "port %d is already used by %s; external ports are unique in the cluster", port.External, first)
+				continue
+			}
+			externals[port.External] = where
+		}
+		if app.Volume == nil {
+			continue
+		}
+		v, ok := c.Volumes[app.Volume.Volume]
+		switch other, used := users[app.Volume.Volume]; {
+		case used:
+			p.add(path+".volume", "volume %s is already used by application %s", app.Volume.Volume, other)
+		case !ok || v.Deleted:
+			p.add(path+".volume", "no such volume: %s", app.Volume.Volume)
+		case app.Node != "" && v.Primary != app.Node:
+			p.add(path+".volume", "the volume is placed on node %s and the application on node %s", v.Primary, app.Node)
+		}
+		users[app.Volume.Volume] = name
+	}
+	return append(p, c.validateVolumes()...)
+}
+
+func (c Configuration) validateVolumes() Problems {
+	var p Problems
+	names := map[string]VolumeID{}
+	for _, id := range slices.Sorted(maps.Keys(c.Volumes)) {
+		v := c.Volumes[id]
+		path := "volumes." + string(id)
+		switch {
+		case !IsUUID(string(id)) || v.ID != id:
+			p.add(path, "the id %q is not a version 4 UUID", v.ID)
+		case v.MaximumSize < 0:
+			p.add(path+".maximum_size", "%d: must be greater than zero", v.MaximumSize)
+		}
+		for i, name := range v.Snapshots {
+			if !ValidName(string(name)) {
+				p.add(fmt.Sprintf("%s.snapshots[%d]", path, i), "%q is not a valid name", name)
+			}
+		}
+		if v.Deleted || v.Name == "" {
+			continue
+		}
+		if first, taken := names[v.Name]; taken {
+			p.add(path+".name", "%q is already the name of volume %s", v.Name, first)
+		}
+		names[v.Name] = id
+	}
+	return p
+}
+
+func (a Application) validate(path string) Problems {
+	var p Problems
+	if !ValidName(string(a.Name)) {
+		p.add(path, "%q is not a valid name: use letters, digits, '_', '.' and '-', starting with a letter or digit", a.Name)
+	}
+	if a.Image == "" && len(a.Command) == 0 {
+		p.add(path, "needs an image, or a command_line for the process runtime")
+	}
+	internals := map[int]bool{}
+	for i, port := range a.Ports {
+		where := fmt.Sprintf("%s.ports[%d]", path, i)
+		checkPort(&p, where+".internal", port.Internal)
+		checkPort(&p, where+".external", port.External)
+		if internals[port.Internal] {
+			p.add(where+".internal", "port %d is given twice", port.Internal)
+		}
+		internals[port.Internal] = true
+	}
+	type linkKey struct {
+		alias string
+		port  int
+	}
+	links := map[linkKey]bool{}
+	for i, link := range a.Links {
+		where := fmt.Sprintf("%s.links[%d]", path, i)
+		checkPort(&p, where+".local_port", link.LocalPort)
+		checkPort(&p, where+".remote_port", link.RemotePort)
+		if !aliasPattern.MatchString(link.Alias) {
+			p.add(where+".alias", "%q: use letters, digits, '_' and '-'", link.Alias)
+		}
+		key := linkKey{strings.ToLower(link.Alias), link.LocalPort}
+		if links[key] {
+			p.add(where, "alias %s with local port %d is given twice", link.Alias, link.LocalPort)
+		}
+		links[key] = true
+	}
+	for name := range a.Environment {
+		if name == "" || strings.ContainsAny(name, "=\x00") {
+			p.add(path+".environment", "%q cannot name a variable", name)
+		}
+	}
+	if a.Volume != nil && !strings.HasPrefix(a.Volume.Mountpoint, "/") {
+		p.add(path+".volume.mountpoint", "%q: want an absolute path", a.Volume.Mountpoint)
+	}
+	return append(p, a.validatePolicies(path)...)
+}
+
+func (a Application) validatePolicies(path string) Problems {
+	var p Problems
+	switch a.Restart.Name {
+	case "", RestartNever, RestartAlways, RestartOnFailure:
+	default:
+		p.add(path+".restart_policy.name", "%q: use one of always, never, on-failure", a.Restart.Name)
+	}
+	if a.Restart.MaximumRetryCount != 0 && a.Restart.Name != RestartOnFailure {
+		p.add(path+".restart_policy.maximum_retry_count", "goes with on-failure only")
+	}
+	if a.Restart.MaximumRetryCount < 0 {
+		p.add(path+".restart_policy.maximum_retry_count", "%d: want 1 or more", a.Restart.MaximumRetryCount)
+	}
+	if a.Limits.MemoryBytes < 0 {
+		p.add(path+".mem_limit", "%d: want a number of bytes", a.Limits.MemoryBytes)
+	}
+	if a.Limits.CPUShares < 0 {
+		p.add(path+".cpu_shares", "%d: want 1 or more", a.Limits.CPUShares)
+	}
+	if a.Stop.Timeout < 0 {
+		p.add(path+".stop_timeout", "%s: want a positive time", a.Stop.Timeout)
+	}
+	if a.Health != nil && len(a.Health.Command) == 0 {
+		p.add(path+".health.command", "is missing")
+	}
+	slices.SortFunc(p, func(a, b Problem) int { return cmp.Compare(a.Path, b.Path) })
+	return p
+}
+
+func checkPort(p *Problems, path string, port int) {
+	if port < 1 || port > 65535 {
+		p.add(path, "%d: want a port from 1 to 65535", port)
+	}
+}

@@ -1,0 +1,58 @@
+package cluster
+
+import "time"
+
+// A Volume is a unit of data with an identity that outlives containers and moves, as the user
+// wants it. The v1 API calls it a dataset.
+type Volume struct {
+	ID VolumeID `json:"id"`
+	// Name is what people call it; unique among the volumes that are not deleted.
+	Name string `json:"name"`
+	// Primary is the node that the user wants as its owner. Ownership says who is.
+	Primary NodeID `json:"primary"`
+	// MaximumSize is its limit in bytes; zero means none.
+	MaximumSize int64             `json:"maximum_size,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Deleted     bool              `json:"deleted,omitempty"`
+	// Snapshots are the names of the snapshots that the user asked for. The owner makes them.
+	Snapshots []SnapshotName `json:"snapshots,omitempty"`
+}
+
+// A Snapshot is a read-only instant of a volume. Its GUID travels with it to every copy: two
+// copies share a snapshot when they share its GUID, whatever it is called.
+type Snapshot struct {
+	Name    SnapshotName `json:"name"`
+	GUID    string       `json:"guid"`
+	Created time.Time    `json:"created"`
+	// Bytes is how much the volume held.
+	Bytes int64 `json:"bytes"`
+	// Kept: made for a user, not for a transfer; only the user removes it.
+	Kept bool `json:"kept,omitempty"`
+}
+
+// Ownership is the record of who may write a volume. Only the control service writes it, each
+// time by one conditional write. It is the commit point of a move.
+type Ownership struct {
+	Volume VolumeID `json:"volume"`
+	Owner  NodeID   `json:"owner"`
+	Epoch  Epoch    `json:"epoch"`
+	// Born: the owner of epoch 1 has reported its copy. From then on a missing copy is a
+	// conflict and never a reason to create an empty one.
+	Born bool `json:"born"`
+	// Base is the GUID of the snapshot that the owner starts from: the last round of the move
+	// that made it owner. Empty for the first owner.
+	Base string `json:"base,omitempty"`
+}
+
+// A Lease is a user's hold on a volume: while it lasts, the volume stays on its node.
+type Lease struct {
+	Volume VolumeID `json:"volume"`
+	Node   NodeID   `json:"node"`
+	// Expires is when the lease ends by itself; zero means never.
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Expired reports whether the lease has ended at now.
+func (l Lease) Expired(now time.Time) bool {
+	return !l.Expires.IsZero() && !now.Before(l.Expires)
+}

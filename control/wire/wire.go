@@ -1,0 +1,190 @@
+// Package wire is what the control service and its clients agree on: paths, headers, bodies and
+// how the kind of an error crosses HTTP. It has no client and no server.
+//
+// Paths that Flocker's v1 API had are answered as it answered them, with exactly its fields.
+// Drover's own resources lie beside them under the same /v1 and look alike: JSON bodies, errors
+// as {"description": ...}.
+package wire
+
+import (
+	"time"
+
+	"github.com/drover/drover/cluster"
+)
+
+// Paths of Drover's own resources. A segment that starts with ':' is a parameter.
+const (
+	// PathConfiguration: GET and PUT a ConfigurationDocument. PUT honours If-Match with the
+	// revision as an ETag ("\"42\"") and answers ErrStale when it no longer is.
+	PathConfiguration = "/v1/configuration"
+	// PathStatus: GET a Status: all that an operator wants to see at once.
+	PathStatus = "/v1/status"
+	// PathDrover: GET the Version of the service.
+	PathDrover = "/v1/drover"
+
+	// PathNodes: GET []NodeStatus.
+	PathNodes = "/v1/nodes"
+	// PathNode: PUT a cluster.Node by its own agent.
+	PathNode = "/v1/nodes/:node"
+	// PathNodeState: PUT a cluster.NodeState by the node's own agent.
+	PathNodeState = "/v1/nodes/:node/state"
+	// PathNodeSlice: GET a cluster.Slice by the node's own agent. It waits, for at most the
+	// query's "wait" (a duration), until the slice's revision is greater than "since", and
+	// answers 304 if it never is. A request with "since" says that the agent acts on that
+	// revision, with its routes in force. That such requests come is the node's heartbeat.
+	PathNodeSlice = "/v1/nodes/:node/slice"
+
+	// PathMoves: GET []cluster.Move, open ones first; POST a MoveRequest by a user.
+	PathMoves = "/v1/moves"
+	// PathMove: GET a cluster.Move; with "since" and "wait" it waits for a change as
+	// PathNodeSlice does, the revision being in the ETag.
+	PathMove = "/v1/moves/:move"
+	// PathMoveAbort: POST by a user. Answers ErrConflict once the move is committed.
+	PathMoveAbort = "/v1/moves/:move/abort"
+	// PathMoveReady: POST a ReadyReport by the target.
+	PathMoveReady = "/v1/moves/:move/ready"
+	// PathMoveProgress: POST a ProgressReport by the source.
+	PathMoveProgress = "/v1/moves/:move/progress"
+	// PathMoveHold: POST by the source; answers a HoldResult once every proxy that is in touch
+	// holds, or did not in time.
+	PathMoveHold = "/v1/moves/:move/hold"
+	// PathMoveCommit: POST a CommitRequest by the source; answers the new cluster.Ownership. It
+	// is idempotent. ErrConflict: the move was aborted or ended, and will never commit.
+	PathMoveCommit = "/v1/moves/:move/commit"
+	// PathMoveFailed: POST a FailureReport by the source, after it rolled back.
+	PathMoveFailed = "/v1/moves/:move/failed"
+
+	// PathVolumes: GET []VolumeStatus.
+	PathVolumes = "/v1/volumes"
+	// PathVolume: GET a VolumeStatus, by name or id.
+	PathVolume = "/v1/volumes/:volume"
+	// PathSnapshots: GET []cluster.Snapshot that the owner holds and keeps; POST a
+	// SnapshotRequest.
+	PathSnapshots = "/v1/volumes/:volume/snapshots"
+
+	// PathEvents: GET []cluster.Event with an id greater than "since"; waits up to "wait" when
+	// there are none.
+	PathEvents = "/v1/events"
+	// PathNodeEvents: POST a cluster.Event by the node's own agent.
+	PathNodeEvents = "/v1/nodes/:node/events"
+)
+
+// ConfigurationDocument is the configuration and the revision that it has.
+type ConfigurationDocument struct {
+	Revision      cluster.Revision      `json:"revision"`
+	Configuration cluster.Configuration `json:"configuration"`
+	// Changed, in the answer to a PUT: the write changed something.
+	Changed bool `json:"changed"`
+	// Moves, in the answer to a PUT, are the moves that it asked for.
+	Moves []cluster.MoveID `json:"moves,omitempty"`
+}
+
+// Status is the cluster at a glance.
+type Status struct {
+	Revision      cluster.Revision                       `json:"revision"`
+	Nodes         []NodeStatus                           `json:"nodes"`
+	Configuration cluster.Configuration                  `json:"configuration"`
+	Ownerships    map[cluster.VolumeID]cluster.Ownership `json:"ownerships"`
+	// Moves that are open, and those that ended a short time ago.
+	Moves  []cluster.Move  `json:"moves"`
+	Routes []cluster.Route `json:"routes"`
+	// Converged: every node that is in touch has done all that the configuration asks of it,
+	// every application serves where it shall, and no move is open.
+	Converged bool `json:"converged"`
+	// Pending says, one sentence each, what is missing for that.
+	Pending []string `json:"pending,omitempty"`
+}
+
+// NodeStatus is a node with what it last said of itself.
+type NodeStatus struct {
+	Node  cluster.Node      `json:"node"`
+	State cluster.NodeState `json:"state"`
+	// Live: heard of within the last LivenessWindow.
+	Live bool `json:"live"`
+	// Heard is when the node was last heard of; zero: not since the service started.
+	Heard time.Time `json:"heard,omitzero"`
+}
+
+// LivenessWindow is how long after its last word a node counts as in touch.
+const LivenessWindow = 15 * time.Second
+
+// VolumeStatus is a volume with its owner and its copies.
+type VolumeStatus struct {
+	Volume      cluster.Volume    `json:"volume"`
+	Ownership   cluster.Ownership `json:"ownership"`
+	Application cluster.AppName   `json:"application,omitempty"`
+	Copies      []CopyStatus      `json:"copies"`
+	Move        *cluster.Move     `json:"move,omitempty"`
+}
+
+// CopyStatus is one node's copy of a volume.
+type CopyStatus struct {
+	Node cluster.NodeID      `json:"node"`
+	Copy cluster.VolumeState `json:"copy"`
+}
+
+// MoveRequest asks for a move of an application with its volume, or of a volume without one.
+type MoveRequest struct {
+	Application cluster.AppName `json:"application,omitempty"`
+	Volume      string          `json:"volume,omitempty"`
+	// To is a node's id, name or address.
+	To string `json:"to"`
+}
+
+// ReadyReport is the target's answer to a move in its prepare phase.
+type ReadyReport struct {
+	Attempt int `json:"attempt"`
+	// Refused says why the target cannot take the volume; empty: it is ready.
+	Refused string `json:"refused,omitempty"`
+}
+
+// ProgressReport is where the source stands with a move.
+type ProgressReport struct {
+	Attempt int             `json:"attempt"`
+	Phase   cluster.Phase   `json:"phase"`
+	Reason  string          `json:"reason,omitempty"`
+	Figures cluster.Figures `json:"figures"`
+}
+
+// AttemptRequest names one attempt of a move: the body of a hold.
+type AttemptRequest struct {
+	Attempt int `json:"attempt"`
+}
+
+// HoldResult says which proxies hold now.
+type HoldResult struct {
+	// Holding counts the proxies that do; Missing names the nodes in touch that have not
+	// confirmed it.
+	Holding int              `json:"holding"`
+	Missing []cluster.NodeID `json:"missing,omitempty"`
+}
+
+// CommitRequest asks for the change of owner.
+type CommitRequest struct {
+	Attempt int           `json:"attempt"`
+	Epoch   cluster.Epoch `json:"epoch"`
+	// Base is the GUID of the last snapshot, which the target has confirmed to hold.
+	Base    string          `json:"base"`
+	Figures cluster.Figures `json:"figures"`
+}
+
+// FailureReport says that an attempt did not work out and that the source is as before.
+type FailureReport struct {
+	Attempt int    `json:"attempt"`
+	Reason  string `json:"reason"`
+	// Final: trying again would not help.
+	Final   bool            `json:"final"`
+	Figures cluster.Figures `json:"figures"`
+}
+
+// SnapshotRequest asks for a snapshot.
+type SnapshotRequest struct {
+	Name cluster.SnapshotName `json:"name"`
+}
+
+// Version is the answer of PathDrover.
+type Version struct {
+	Version string `json:"version"`
+	// Cluster is the id of the cluster: the subject of its certificate authority.
+	Cluster string `json:"cluster"`
+}

@@ -1,0 +1,93 @@
+// Package runtime is the contract between Drover and the ways to run applications.
+//
+//	r.Create(ctx, spec)   // ready to start, costs nothing in a pause
+//	r.Start(ctx, name)
+//	r.Stop(ctx, name)     // asks, waits, never kills
+//	r.Remove(ctx, name)
+//
+// The package does not know where applications should run or what a volume is: it is given
+// paths and addresses.
+package runtime
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/drover/drover/cluster"
+)
+
+// A Runtime runs applications on one node. Instances outlive the process that started them: a
+// new Runtime over the same place finds them again, running or not.
+//
+// Every method is idempotent, and may be called concurrently with those of other instances.
+type Runtime interface {
+	// Name is "docker", "process" or "mem".
+	Name() string
+
+	// Instances returns every instance that Drover made on this node, sorted by name.
+	Instances(ctx context.Context) ([]Instance, error)
+
+	// Check says why the spec could not run here, as cluster.ErrRefused or ErrUnsupported, or
+	// nil. It changes nothing.
+	Check(ctx context.Context, spec Spec) error
+
+	// Create makes the instance ready to start. An instance of that name with another
+	// fingerprint is replaced if it is not running, else the result is cluster.ErrConflict.
+	Create(ctx context.Context, spec Spec) error
+
+	// Start runs the instance. One that runs already is left alone.
+	Start(ctx context.Context, name cluster.AppName) error
+
+	// Stop sends the stop signal and waits until every process of the instance is gone. After
+	// the spec's patience it returns ErrStillRunning: it never kills.
+	Stop(ctx context.Context, name cluster.AppName) error
+
+	// Kill ends the instance at once. Whoever calls it says so in an event.
+	Kill(ctx context.Context, name cluster.AppName) error
+
+	// Remove forgets the instance and its output. A running one is cluster.ErrConflict; one
+	// that does not exist is no error.
+	Remove(ctx context.Context, name cluster.AppName) error
+
+	// Logs returns the output of the instance; with follow it goes on until ctx ends.
+	Logs(ctx context.Context, name cluster.AppName, follow bool) (io.ReadCloser, error)
+
+	// Changed receives a value soon after any instance started or ended by itself. It may merge
+	// several changes into one.
+	Changed() <-chan struct{}
+}
+
+// ErrStillRunning: an application did not stop within its patience. It was not killed.
+var ErrStillRunning = errors.New("still running")
+
+// A Spec is all that an instance is made from.
+type Spec struct {
+	Application cluster.Application
+	// Epoch is the ownership epoch of the application's volume, zero without one.
+	Epoch cluster.Epoch
+	// VolumePath is where the volume is on this node, empty without one.
+	VolumePath string
+	// Address is this node's: applications listen on it, links lead to it.
+	Address string
+}
+
+// An Instance is an application as the runtime sees it.
+type Instance struct {
+	Name  cluster.AppName
+	Epoch cluster.Epoch
+	// Fingerprint is Spec.Fingerprint of the spec that it was made from.
+	Fingerprint string
+	Running     bool
+	// Healthy: the health check passes; without one, every port accepts connections.
+	Healthy bool
+	Started time.Time
+	// Ended, ExitStatus and Reason are of the last end, if it is not running. Reason is a
+	// sentence such as "exited with status 1" or "killed by SIGKILL".
+	Ended      time.Time
+	ExitStatus int
+	Reason     string
+	// Endpoints maps internal ports to the host:port that serves them.
+	Endpoints map[int]string
+}

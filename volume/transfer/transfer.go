@@ -1,0 +1,53 @@
+// Package transfer is the contract for carrying volumes between nodes.
+//
+//	session, err := transport.Dial(ctx, peer)
+//	theirs, err := session.Copy(ctx, id)              // what the peer holds
+//	n, err := session.Send(ctx, delta, backend, opts) // ships, verifies, resumes
+//
+// Package ssh is the real one, package pipe joins two backends in one process for tests. The
+// package does not choose what to ship: the handoff does.
+package transfer
+
+import (
+	"context"
+	"io"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume"
+)
+
+// A Transport opens sessions to other nodes.
+type Transport interface {
+	// Dial connects to the node and checks that it is that node, by the key of its record.
+	Dial(ctx context.Context, to cluster.Node) (Session, error)
+}
+
+// A Session is a connection to one other node. It is kept open between the rounds of a move.
+// The methods may be called concurrently.
+type Session interface {
+	// Copy returns what the node holds of the volume, or cluster.ErrNotFound.
+	Copy(ctx context.Context, id cluster.VolumeID) (volume.Copy, error)
+
+	// Send ships d from the source and returns the number of bytes that went over the wire. When
+	// it returns nil, the node has the whole on stable storage and the hash of what it received
+	// equals the hash of what was sent. A connection that breaks under way is made again and
+	// the transfer goes on, within the limits of o, where the backend is Resumable.
+	Send(ctx context.Context, d volume.Delta, source Source, o Options) (int64, error)
+
+	// Close ends the connection.
+	Close() error
+}
+
+// A Source writes the stream of a delta. Every volume.Backend is one.
+type Source interface {
+	Send(ctx context.Context, d volume.Delta, w io.Writer) error
+}
+
+// Options are how to ship.
+type Options struct {
+	// BytesPerSecond limits the rate; zero means no limit.
+	BytesPerSecond int64
+	// Progress, if set, is called with the number of bytes shipped so far, at most a few times
+	// a second, and once at the end.
+	Progress func(bytes int64)
+}
