@@ -60,8 +60,10 @@ type Move struct {
 	Deadline  time.Time `json:"deadline,omitzero"`
 	Requested time.Time `json:"requested"`
 	Started   time.Time `json:"started,omitzero"`
-	Ended     time.Time `json:"ended,omitzero"`
-	Figures   Figures   `json:"figures"`
+	// Held is when the proxies were told to hold, for the present attempt.
+	Held    time.Time `json:"held,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
+	Figures Figures   `json:"figures"`
 }
 
 // MaxAttempts bounds how often a move is tried before it ends as rolled back.

@@ -34,6 +34,10 @@ type Backend interface {
 	// Properties says what the backend can do. It does not change while the process runs.
 	Properties() Properties
 
+	// Path returns where Open makes the volume available on this node, whether or not there is a
+	// copy now.
+	Path(id cluster.VolumeID) string
+
 	// Copies returns every copy on this node, sorted by volume id, without those in the trash.
 	// A copy that cannot be read is returned with a Warning, never left out.
 	Copies(ctx context.Context) ([]Copy, error)
