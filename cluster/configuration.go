@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 )
 
@@ -24,7 +25,7 @@ func (c Configuration) Clone() Configuration {
 	}
 	for id, v := range c.Volumes {
 		v.Metadata = cloneMap(v.Metadata)
-		v.Snapshots = append([]SnapshotName(nil), v.Snapshots...)
+		v.Snapshots = slices.Clone(v.Snapshots)
 		out.Volumes[id] = v
 	}
 	maps.Copy(out.Leases, c.Leases)

@@ -71,9 +71,9 @@ const MaxAttempts = 8
 
 // Figures are what a move measured.
 type Figures struct {
-	// EstimatedBytes and EstimatedSeconds are what the owner expected when it began.
-	EstimatedBytes   int64   `json:"estimated_bytes"`
-	EstimatedSeconds float64 `json:"estimated_seconds"`
+	// EstimatedBytes is what a full copy of the volume comes to; a target that holds a replica
+	// needs less.
+	EstimatedBytes int64 `json:"estimated_bytes"`
 	// Rounds holds one entry per pre-copy round, the last one under way.
 	Rounds []Round `json:"rounds,omitempty"`
 	// Final is the last round, shipped while the application was stopped.

@@ -13,6 +13,8 @@ type Slice struct {
 	// Owners tells, for each volume of which this node reported a copy but that another node
 	// owns, the record of its owner.
 	Owners []Ownership `json:"owners,omitempty"`
+	// Deleted are the volumes of which this node reported a copy and that a user deleted.
+	Deleted []VolumeID `json:"deleted,omitempty"`
 	// Moves that are open and begin or end here.
 	Moves []Move `json:"moves,omitempty"`
 	// Arriving are the volumes and applications of the open moves that end here.

@@ -98,9 +98,9 @@ func (c Configuration) validateVolumes() Problems {
 		case v.MaximumSize < 0:
 			p.add(path+".maximum_size", "%d: must be greater than zero", v.MaximumSize)
 		}
-		for i, name := range v.Snapshots {
-			if !ValidName(string(name)) {
-				p.add(fmt.Sprintf("%s.snapshots[%d]", path, i), "%q is not a valid name", name)
+		for i, wish := range v.Snapshots {
+			if !ValidName(string(wish.Name)) {
+				p.add(fmt.Sprintf("%s.snapshots[%d]", path, i), "%q is not a valid name", wish.Name)
 			}
 		}
 		if v.Deleted || v.Name == "" {

@@ -14,8 +14,15 @@ type Volume struct {
 	MaximumSize int64             `json:"maximum_size,omitempty"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
 	Deleted     bool              `json:"deleted,omitempty"`
-	// Snapshots are the names of the snapshots that the user asked for. The owner makes them.
-	Snapshots []SnapshotName `json:"snapshots,omitempty"`
+	// Snapshots are those that the user asked for.
+	Snapshots []SnapshotWish `json:"snapshots,omitempty"`
+}
+
+// A SnapshotWish asks the owner of an epoch to make a snapshot. Later owners do not make it
+// again: under the same name it would hold something else.
+type SnapshotWish struct {
+	Name  SnapshotName `json:"name"`
+	Epoch Epoch        `json:"epoch"`
 }
 
 // A Snapshot is a read-only instant of a volume. Its GUID travels with it to every copy: two

@@ -75,8 +75,11 @@ type Spec struct {
 
 // An Instance is an application as the runtime sees it.
 type Instance struct {
-	Name  cluster.AppName
-	Epoch cluster.Epoch
+	Name cluster.AppName
+	// Volume is the volume of the application and Epoch its ownership epoch, both as in the spec
+	// that the instance was made from.
+	Volume cluster.VolumeID
+	Epoch  cluster.Epoch
 	// Fingerprint is Spec.Fingerprint of the spec that it was made from.
 	Fingerprint string
 	Running     bool
@@ -88,6 +91,9 @@ type Instance struct {
 	Ended      time.Time
 	ExitStatus int
 	Reason     string
+	// Asked: it ended because of Stop or Kill, or because its host went down; its restart policy
+	// has no say in whether it is started again.
+	Asked bool
 	// Endpoints maps internal ports to the host:port that serves them.
 	Endpoints map[int]string
 }

@@ -1,0 +1,196 @@
+// Package handoff moves one volume, with the application that uses it, from this node to
+// another. The owner drives it, because it holds the data.
+//
+//	h := &handoff.Handoff{Move: move, Target: node, Backend: b, Runtime: r, Control: c, ...}
+//	err := h.Run(ctx)
+//
+// One attempt, and who it waits for:
+//
+//	precopy   snapshot, ship; again while that pays                     target
+//	hold      the proxies of all nodes keep new connections waiting     control
+//	stop      the application ends, in its own time
+//	final     close the volume, last snapshot, ship the last round      target
+//	commit    owner A -> B, epoch + 1: one conditional write            control
+//	demote    the copy that stays becomes a replica
+//
+// Before the commit an error leaves the volume closed at worst, and the node its owner:
+// convergence opens it and starts the application again, as it would after any crash. From the
+// moment that the commit is asked for, nobody guesses: see commit.go.
+//
+// The package does not choose what moves where, and does not start anything on the target: that
+// is the target's own convergence, once it is the owner.
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/internal/fault"
+	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/transfer"
+)
+
+// Control is what a hand-off needs of the control service. Package client implements it.
+type Control interface {
+	Progress(ctx context.Context, id cluster.MoveID, r wire.ProgressReport) error
+	Hold(ctx context.Context, id cluster.MoveID, r wire.AttemptRequest) (wire.HoldResult, error)
+	Commit(ctx context.Context, id cluster.MoveID, r wire.CommitRequest) (cluster.Ownership, error)
+	Failed(ctx context.Context, id cluster.MoveID, r wire.FailureReport) error
+}
+
+// Journal remembers, across a crash of the agent, that the commit of a move was asked for.
+type Journal interface {
+	// Asking is durable when it returns.
+	Asking(move cluster.Move, base string) error
+	// Settled forgets the move.
+	Settled(id cluster.VolumeID) error
+}
+
+// A Handoff is one attempt of a move, as its source. The fields up to Log must be set.
+type Handoff struct {
+	Move      cluster.Move
+	Target    cluster.Node
+	Backend   volume.Backend
+	Runtime   runtime.Runtime
+	Transport transfer.Transport
+	Control   Control
+	Journal   Journal
+	Log       *slog.Logger
+
+	Options
+
+	session transfer.Session
+	figures *figures
+	base    cluster.Snapshot // the newest snapshot that both sides hold
+	shared  bool             // base is set
+}
+
+// Options are how to hand off. Zero values mean the defaults that are named.
+type Options struct {
+	// PauseBudget is the time that the last round may be predicted to take: 2 s.
+	PauseBudget time.Duration
+	// MaxRounds bounds the pre-copy rounds: 10.
+	MaxRounds int
+	// OverBudget says what happens when the rounds do not get small enough: CutOver.
+	OverBudget Policy
+	// BytesPerSecond limits the rate of pre-copy rounds; zero means no limit. The last round
+	// is never limited, since clients wait for it.
+	BytesPerSecond int64
+	// HoldPatience is how long the proxies hold, and so how long the attempt may take from the
+	// hold to the request to commit: 30 s.
+	HoldPatience time.Duration
+}
+
+func (o Options) pauseBudget() time.Duration  { return orDefault(o.PauseBudget, 2*time.Second) }
+func (o Options) maxRounds() int              { return orDefault(o.MaxRounds, 10) }
+func (o Options) holdPatience() time.Duration { return orDefault(o.HoldPatience, 30*time.Second) }
+
+func orDefault[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+// An Error is why an attempt ended without the volume having moved.
+type Error struct {
+	// Final: another attempt would end in the same way.
+	Final bool
+	// Figures are what the attempt measured until then.
+	Figures cluster.Figures
+	// Acknowledged: the control service knows already.
+	Acknowledged bool
+	cause        error
+}
+
+func (e *Error) Error() string { return e.cause.Error() }
+func (e *Error) Unwrap() error { return e.cause }
+
+// Run drives the attempt to its end. It returns nil when the target is the owner, and an *Error
+// when this node still is. Any other error means that the answer of the control service is not
+// known: the journal says so, and Resolve must be called before anything touches the volume.
+func (h *Handoff) Run(ctx context.Context) error {
+	h.figures = newFigures(h.Move.Figures)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	reported := h.reportProgress(ctx)
+	defer func() { cancel(); <-reported }()
+
+	final, err := h.prepareCommit(ctx)
+	if err != nil {
+		return h.rolledBack(err)
+	}
+	return h.commit(ctx, final)
+}
+
+// prepareCommit does all that can still be undone, and returns the snapshot that the target
+// holds and that nothing was written after.
+func (h *Handoff) prepareCommit(ctx context.Context) (cluster.Snapshot, error) {
+	session, err := h.Transport.Dial(ctx, h.Target)
+	if err != nil {
+		return cluster.Snapshot{}, fmt.Errorf("reach %s: %w", h.Target.Name, err)
+	}
+	defer session.Close()
+	h.session = session
+	if err := h.precopy(ctx); err != nil {
+		return cluster.Snapshot{}, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, h.holdPatience(),
+		fmt.Errorf("clients have been held for %s", h.holdPatience()))
+	defer cancel()
+	return h.cutOver(ctx)
+}
+
+// cutOver holds the clients, ends the writers and ships the last round.
+func (h *Handoff) cutOver(ctx context.Context) (cluster.Snapshot, error) {
+	held, err := h.Control.Hold(ctx, h.Move.ID, wire.AttemptRequest{Attempt: h.Move.Attempt})
+	if err != nil {
+		return cluster.Snapshot{}, fmt.Errorf("hold the clients: %w", err)
+	}
+	if len(held.Missing) > 0 {
+		// Their proxies find the endpoint gone and wait by themselves.
+		h.Log.Warn("not every proxy confirmed its hold in time", "holding", held.Holding, "missing", held.Missing)
+	}
+	h.figures.phase(cluster.PhaseHold)
+	fault.Point("handoff.hold")
+
+	began := time.Now()
+	if h.Move.Application != "" {
+		if err := h.Runtime.Stop(ctx, h.Move.Application); err != nil {
+			if errors.Is(err, runtime.ErrStillRunning) {
+				err = &Error{Final: true, cause: err}
+			}
+			return cluster.Snapshot{}, fmt.Errorf("stop %s: %w", h.Move.Application, err)
+		}
+	}
+	h.figures.stopped(time.Since(began))
+	fault.Point("handoff.stop")
+
+	if err := h.Backend.Close(ctx, h.Move.Volume); err != nil {
+		return cluster.Snapshot{}, fmt.Errorf("close the volume: %w", err)
+	}
+	h.figures.phase(cluster.PhaseFinal)
+	final, err := h.ship(ctx, h.roundName("final"), 0)
+	if err != nil {
+		return cluster.Snapshot{}, fmt.Errorf("ship the last round: %w", err)
+	}
+	fault.Point("handoff.final")
+	return final, nil
+}
+
+// rolledBack tells an attempt's failure apart from one that another attempt would repeat.
+func (h *Handoff) rolledBack(err error) error {
+	var known *Error
+	final := errors.Is(err, cluster.ErrRefused) || errors.Is(err, cluster.ErrUnsupported)
+	if errors.As(err, &known) {
+		final = known.Final
+	}
+	return &Error{Final: final, Figures: h.figures.snapshot(), cause: err}
+}

@@ -1,0 +1,106 @@
+package convergence
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/convergence/plan"
+	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/volume"
+)
+
+// observe looks at everything that a plan depends on.
+func (a *Agent) observe(ctx context.Context) (plan.Observed, error) {
+	instances, err := a.Runtime.Instances(ctx)
+	if err != nil {
+		return plan.Observed{}, fmt.Errorf("list the applications: %w", err)
+	}
+	copies, err := a.Backend.Copies(ctx)
+	if err != nil {
+		return plan.Observed{}, fmt.Errorf("list the volumes: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return plan.Observed{
+		Instances: instances,
+		Copies:    copies,
+		Restarts:  a.decideRestarts(instances, time.Now()),
+		Undecided: a.journal.undecided(),
+		GaveUp:    maps.Clone(a.gaveUp),
+		Address:   a.Node.Address,
+		Path:      a.Backend.Path,
+		Grace:     a.grace(),
+	}, nil
+}
+
+// state is what this node reports, and a fingerprint that is equal for states that say the same
+// to the same life of the control service.
+func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
+	seen, err := a.observe(ctx)
+	if err != nil {
+		return cluster.NodeState{}, "", err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := cluster.NodeState{Node: a.Node.ID, Era: a.Node.Era, Seen: a.acted, Conflicts: a.conflicts}
+	for _, i := range seen.Instances {
+		s.Applications = append(s.Applications, a.applicationState(i))
+	}
+	for _, c := range seen.Copies {
+		s.Volumes = append(s.Volumes, volumeState(c))
+	}
+	s.Steps = a.stepStates()
+	if a.Members != nil {
+		s.Peers = a.Members.View()
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return cluster.NodeState{}, "", err
+	}
+	// Free space changes all the time: it is sent along, but is no reason to send.
+	s.FreeBytes = a.Backend.Properties().FreeBytes
+	return s, fmt.Sprintf("%d %s", a.registrations, b), nil
+}
+
+func (a *Agent) applicationState(i runtime.Instance) cluster.ApplicationState {
+	s := cluster.ApplicationState{Name: i.Name, Running: i.Running, Healthy: i.Running && i.Healthy,
+		Epoch: i.Epoch, Endpoints: i.Endpoints, Started: i.Started, Reason: i.Reason}
+	if h := a.restarts[i.Name]; h != nil {
+		s.Restarts = h.count
+	}
+	switch {
+	case i.Running && !i.Healthy:
+		s.Reason = "running, not healthy yet"
+	case i.Running:
+		s.Reason = ""
+	case i.Started.IsZero():
+		s.Reason = "ready to start"
+	}
+	return s
+}
+
+func volumeState(c volume.Copy) cluster.VolumeState {
+	return cluster.VolumeState{Volume: c.Volume, Role: c.Role, Epoch: c.Epoch, Open: c.Open, Path: c.Path,
+		UsedBytes: c.UsedBytes, LimitSize: c.LimitBytes, Snapshots: c.Snapshots, Warning: c.Warning}
+}
+
+// stepStates says what is being done and what failed. The caller holds mu.
+func (a *Agent) stepStates() []cluster.StepState {
+	var states []cluster.StepState
+	for _, key := range slices.Sorted(maps.Keys(a.lanes)) {
+		run := a.lanes[key]
+		step := run.steps[run.current]
+		states = append(states, cluster.StepState{Kind: string(step.Kind), Subject: step.Subject(), Reason: step.Reason})
+	}
+	for _, key := range slices.Sorted(maps.Keys(a.failed)) {
+		f := a.failed[key]
+		states = append(states, cluster.StepState{Kind: string(f.step.Kind), Subject: f.step.Subject(),
+			Reason: f.step.Reason, Error: f.err.Error(), Retry: f.retry})
+	}
+	return states
+}

@@ -1,0 +1,324 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/volume"
+)
+
+// Diff returns what brings the node from what it observes to what its slice asks.
+func Diff(slice cluster.Slice, seen Observed, now time.Time) Plan {
+	d := &differ{slice: slice, seen: seen, now: now, lanes: map[string]*Lane{}}
+	d.index()
+	for _, id := range slices.Sorted(maps.Keys(d.concerned())) {
+		d.volume(id)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.stateless())) {
+		d.application(string(name), name, runtime.Spec{}, "")
+	}
+	return d.plan()
+}
+
+// A differ is one run of Diff: what is known, by id, and what has been decided so far.
+type differ struct {
+	slice cluster.Slice
+	seen  Observed
+	now   time.Time
+
+	wanted    map[cluster.AppName]cluster.Application
+	owned     map[cluster.VolumeID]cluster.OwnedVolume
+	others    map[cluster.VolumeID]cluster.Ownership
+	deleted   map[cluster.VolumeID]bool
+	arriving  map[cluster.VolumeID]cluster.Arrival
+	leaving   map[cluster.VolumeID]cluster.Move
+	moves     map[cluster.MoveID]cluster.Move
+	copies    map[cluster.VolumeID]volume.Copy
+	instances map[cluster.AppName]runtime.Instance
+
+	lanes     map[string]*Lane
+	conflicts []cluster.Conflict
+	wake      time.Time
+}
+
+func (d *differ) index() {
+	d.wanted = by(d.slice.Applications, func(a cluster.Application) cluster.AppName { return a.Name })
+	d.owned = by(d.slice.Volumes, func(v cluster.OwnedVolume) cluster.VolumeID { return v.Volume.ID })
+	d.others = by(d.slice.Owners, func(o cluster.Ownership) cluster.VolumeID { return o.Volume })
+	d.arriving = by(d.slice.Arriving, func(a cluster.Arrival) cluster.VolumeID { return a.Volume.ID })
+	d.moves = by(d.slice.Moves, func(m cluster.Move) cluster.MoveID { return m.ID })
+	d.copies = by(d.seen.Copies, func(c volume.Copy) cluster.VolumeID { return c.Volume })
+	d.instances = by(d.seen.Instances, func(i runtime.Instance) cluster.AppName { return i.Name })
+	d.deleted = map[cluster.VolumeID]bool{}
+	for _, id := range d.slice.Deleted {
+		d.deleted[id] = true
+	}
+	d.leaving = map[cluster.VolumeID]cluster.Move{}
+	for _, m := range d.slice.Moves {
+		if m.From == d.slice.Node && !m.Phase.Ended() && !m.Phase.Committed() {
+			d.leaving[m.Volume] = m
+		}
+	}
+}
+
+// concerned returns every volume that this node has anything to do with.
+func (d *differ) concerned() map[cluster.VolumeID]bool {
+	ids := map[cluster.VolumeID]bool{}
+	for id := range d.owned {
+		ids[id] = true
+	}
+	for id := range d.copies {
+		ids[id] = true
+	}
+	for id := range d.arriving {
+		ids[id] = true
+	}
+	for _, i := range d.seen.Instances {
+		if i.Volume != "" {
+			ids[i.Volume] = true
+		}
+	}
+	return ids
+}
+
+// stateless returns every application without a volume that runs or shall run here.
+func (d *differ) stateless() map[cluster.AppName]bool {
+	names := map[cluster.AppName]bool{}
+	for name, app := range d.wanted {
+		if app.Volume == nil {
+			names[name] = true
+		}
+	}
+	for name, i := range d.instances {
+		if app, wanted := d.wanted[name]; i.Volume == "" && (!wanted || app.Volume == nil) {
+			names[name] = true
+		}
+	}
+	return names
+}
+
+// volume decides on one volume and on the application that uses it.
+func (d *differ) volume(id cluster.VolumeID) {
+	lane := string(id)
+	if move, undecided := d.seen.Undecided[id]; undecided {
+		d.add(lane, Step{Kind: Resolve, Volume: id, Move: move,
+			Reason: "asked to commit before a restart; the answer is not known here"})
+		return
+	}
+	if owned, ok := d.owned[id]; ok {
+		d.ownedVolume(lane, owned)
+		return
+	}
+	if arrival, ok := d.arriving[id]; ok {
+		d.arrival(lane, arrival)
+		return
+	}
+	d.foreign(lane, id)
+}
+
+// ownedVolume brings up a volume that this node may write, with its application.
+func (d *differ) ownedVolume(lane string, owned cluster.OwnedVolume) {
+	v, record := owned.Volume, owned.Ownership
+	held, exists := d.copies[v.ID]
+	if exists && held.Epoch > record.Epoch {
+		// The copy has seen a later owner than this slice has: the slice is old. Acting on it
+		// would bring back a writer that has been moved away.
+		return
+	}
+	if !exists && (record.Born || record.Epoch != 1) {
+		d.conflict(v.ID, fmt.Sprintf("this node owns volume %s (epoch %d) but has no copy of it", v.Name, record.Epoch),
+			"put the copy back where the backend looks for it",
+			"move it from a node that holds a replica, if `drover volume inspect` shows one")
+		return
+	}
+	if exists && held.Role == cluster.Replica && held.Head != record.Base {
+		d.conflict(v.ID, fmt.Sprintf("this node owns volume %s from snapshot %s on, but its copy is at %q", v.Name, record.Base, held.Head),
+			"find the node whose copy holds that snapshot with `drover volume inspect`")
+		return
+	}
+	if !exists {
+		d.add(lane, Step{Kind: CreateVolume, Volume: v.ID, Limit: v.MaximumSize, Spec: d.specUsing(owned),
+			Reason: "it is new and placed here"})
+	}
+	if !exists || !held.Open || held.Epoch != record.Epoch {
+		// A writer of an older epoch must not live on into the new one.
+		d.removeUsers(lane, v.ID, record.Epoch, "the volume has a new epoch")
+		d.add(lane, Step{Kind: OpenVolume, Volume: v.ID, Epoch: record.Epoch, Base: record.Base,
+			Reason: fmt.Sprintf("this node owns it since epoch %d", record.Epoch)})
+	}
+	d.userSnapshots(lane, owned, held)
+	spec := d.specUsing(owned)
+	d.application(lane, spec.Application.Name, spec, v.ID)
+	d.departure(lane, v.ID)
+}
+
+// specUsing returns what the application that uses an owned volume runs as; the zero Spec if
+// none shall run.
+func (d *differ) specUsing(owned cluster.OwnedVolume) runtime.Spec {
+	for _, app := range d.slice.Applications {
+		if app.Volume != nil && app.Volume.Volume == owned.Volume.ID {
+			return runtime.Spec{Application: app, Epoch: owned.Ownership.Epoch,
+				VolumePath: d.seen.Path(owned.Volume.ID), Address: d.seen.Address}
+		}
+	}
+	return runtime.Spec{}
+}
+
+// userSnapshots makes the snapshots that users asked of this owner, and removes those that they
+// no longer want.
+func (d *differ) userSnapshots(lane string, owned cluster.OwnedVolume, held volume.Copy) {
+	wanted := map[cluster.SnapshotName]bool{}
+	exists := by(held.Snapshots, func(s cluster.Snapshot) cluster.SnapshotName { return s.Name })
+	for _, wish := range owned.Volume.Snapshots {
+		wanted[wish.Name] = true
+		if _, made := exists[wish.Name]; !made && wish.Epoch == owned.Ownership.Epoch {
+			d.add(lane, Step{Kind: Snapshot, Volume: owned.Volume.ID, Name: wish.Name, Reason: "a user asked for it"})
+		}
+	}
+	for _, s := range held.Snapshots {
+		if s.Kept && !wanted[s.Name] {
+			d.add(lane, Step{Kind: DropSnapshot, Volume: owned.Volume.ID, Name: s.Name, Reason: "no longer wanted"})
+		}
+	}
+}
+
+// departure begins, or gives up, the move of a volume away from here.
+func (d *differ) departure(lane string, id cluster.VolumeID) {
+	move, ok := d.leaving[id]
+	if !ok || d.seen.GaveUp[move.ID] >= move.Attempt {
+		return
+	}
+	switch {
+	case move.Aborting:
+		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move, Reason: "the move was aborted: " + move.Reason})
+	case move.Phase == cluster.PhasePrepare && move.Ready:
+		d.add(lane, Step{Kind: HandOff, Volume: id, Move: move,
+			Reason: fmt.Sprintf("wanted on %s, which is ready", d.nodeName(move.To))})
+	case move.Phase == cluster.PhasePrecopy, move.Phase == cluster.PhaseHold, move.Phase == cluster.PhaseFinal:
+		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move,
+			Reason: "the hand-off was interrupted; the application runs here again"})
+	}
+}
+
+// arrival gets ready for a volume that is to move here. Data comes by itself, from the owner.
+func (d *differ) arrival(lane string, a cluster.Arrival) {
+	d.dropOldRounds(lane, d.copies[a.Volume.ID])
+	move := d.moves[a.Move]
+	if move.Phase != cluster.PhasePrepare || move.Ready || move.Aborting {
+		return
+	}
+	step := Step{Kind: GetReady, Volume: a.Volume.ID, Move: move,
+		Reason: fmt.Sprintf("it is to move here from %s", d.nodeName(move.From))}
+	if a.Application != nil {
+		step.Spec = runtime.Spec{Application: *a.Application, Epoch: move.Epoch + 1,
+			VolumePath: d.seen.Path(a.Volume.ID), Address: d.seen.Address}
+	}
+	d.add(lane, step)
+}
+
+// foreign winds down a volume that another node owns, that is deleted, or that nobody told us of.
+func (d *differ) foreign(lane string, id cluster.VolumeID) {
+	record, known := d.others[id]
+	held, exists := d.copies[id]
+	switch {
+	case d.deleted[id]:
+		d.removeUsers(lane, id, 0, "its volume is deleted")
+		if held.Open {
+			d.add(lane, Step{Kind: CloseVolume, Volume: id, Reason: "the volume is deleted"})
+		}
+		if exists {
+			d.add(lane, Step{Kind: RemoveVolume, Volume: id, Reason: "the volume is deleted; it stays in the trash for a while"})
+		}
+	case known && exists && held.Epoch <= record.Epoch:
+		why := fmt.Sprintf("%s owns the volume since epoch %d", d.nodeName(record.Owner), record.Epoch)
+		d.removeUsers(lane, id, 0, why)
+		if held.Open {
+			d.add(lane, Step{Kind: CloseVolume, Volume: id, Reason: why})
+		}
+		if held.Role == cluster.Primary {
+			d.add(lane, Step{Kind: DemoteVolume, Volume: id, Epoch: record.Epoch, Reason: why})
+			return
+		}
+		d.retire(lane, held)
+	case !exists:
+		d.removeUsers(lane, id, 0, "neither it nor its volume is placed here")
+	}
+	// Otherwise the control service has not yet answered the report of this copy. Unknown is
+	// never "none": it is left alone.
+}
+
+// retire puts the copy of a former owner away when its grace period is over.
+func (d *differ) retire(lane string, held volume.Copy) {
+	d.dropOldRounds(lane, held)
+	for _, s := range held.Snapshots {
+		if s.Kept {
+			return // the only copy of something that a user asked to keep
+		}
+	}
+	if end := held.Changed.Add(d.seen.Grace); d.now.Before(end) {
+		d.wakeAt(end)
+		return
+	}
+	d.add(lane, Step{Kind: RemoveVolume, Volume: held.Volume,
+		Reason: fmt.Sprintf("its owner has been another node for %s", d.seen.Grace)})
+}
+
+// dropOldRounds forgets the snapshots of earlier rounds on a replica. The newest one stays: the
+// owner keeps it too until a newer one has arrived, so it is what both sides share.
+func (d *differ) dropOldRounds(lane string, held volume.Copy) {
+	if held.Role != cluster.Replica || held.Partial != nil {
+		return
+	}
+	rounds := slices.DeleteFunc(slices.Clone(held.Snapshots), func(s cluster.Snapshot) bool { return s.Kept })
+	for i := 0; i < len(rounds)-1; i++ {
+		d.add(lane, Step{Kind: DropSnapshot, Volume: held.Volume, Name: rounds[i].Name, Reason: "a newer round has arrived"})
+	}
+}
+
+func (d *differ) nodeName(id cluster.NodeID) string {
+	if n, ok := d.slice.Peer(id); ok && n.Name != "" {
+		return n.Name
+	}
+	return string(id)
+}
+
+func (d *differ) conflict(id cluster.VolumeID, what string, waysOut ...string) {
+	d.conflicts = append(d.conflicts, cluster.Conflict{Volume: id, What: what, WaysOut: waysOut})
+}
+
+func (d *differ) add(lane string, s Step) {
+	l, ok := d.lanes[lane]
+	if !ok {
+		l = &Lane{Key: lane}
+		d.lanes[lane] = l
+	}
+	l.Steps = append(l.Steps, s)
+}
+
+func (d *differ) wakeAt(t time.Time) {
+	if d.wake.IsZero() || t.Before(d.wake) {
+		d.wake = t
+	}
+}
+
+func (d *differ) plan() Plan {
+	p := Plan{Conflicts: d.conflicts, Wake: d.wake}
+	for _, key := range slices.Sorted(maps.Keys(d.lanes)) {
+		p.Lanes = append(p.Lanes, *d.lanes[key])
+	}
+	slices.SortStableFunc(p.Conflicts, func(a, b cluster.Conflict) int { return cmp.Compare(a.Volume, b.Volume) })
+	return p
+}
+
+func by[K comparable, V any](list []V, key func(V) K) map[K]V {
+	m := make(map[K]V, len(list))
+	for _, v := range list {
+		m[key(v)] = v
+	}
+	return m
+}

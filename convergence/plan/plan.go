@@ -1,0 +1,131 @@
+// Package plan decides what an agent does to make its node match what the control service asks.
+//
+//	p := plan.Diff(slice, observed, now)
+//	for _, lane := range p.Lanes { for _, step := range lane.Steps { ... } }
+//
+// It is a pure function: values in, values out; no clock, no randomness, no I/O, sorted
+// iteration. A step carries its reason, written for the operator at 3 a.m., which is the same in
+// `drover plan`, in the logs and in `drover status`. What an agent must not decide by itself is a
+// conflict: a value with its evidence, not an error.
+//
+//	slice ----\
+//	           Diff --> Plan: lanes of steps, conflicts, when to look again
+//	observed -/
+package plan
+
+import (
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/volume"
+)
+
+// Kind is what a step does. Every step is idempotent: it looks at the world and does what is
+// missing.
+type Kind string
+
+// The kinds of step, in the order of a volume's life on a node.
+const (
+	// CreateVolume makes the first, empty copy of a volume.
+	CreateVolume Kind = "create volume"
+	// OpenVolume makes the copy writable.
+	OpenVolume Kind = "open volume"
+	// Snapshot makes a snapshot that the user asked for.
+	Snapshot Kind = "snapshot volume"
+	// DropSnapshot removes a snapshot.
+	DropSnapshot Kind = "drop snapshot"
+	// CreateInstance makes an application ready to start.
+	CreateInstance Kind = "create application"
+	// StartInstance starts it.
+	StartInstance Kind = "start application"
+	// StopInstance stops it.
+	StopInstance Kind = "stop application"
+	// RemoveInstance forgets it.
+	RemoveInstance Kind = "remove application"
+	// CloseVolume ends writing to the copy.
+	CloseVolume Kind = "close volume"
+	// DemoteVolume makes the copy a replica.
+	DemoteVolume Kind = "demote volume"
+	// RemoveVolume puts the copy into the trash.
+	RemoveVolume Kind = "remove volume"
+	// GetReady checks that a volume can arrive, and says so.
+	GetReady Kind = "get ready"
+	// HandOff moves the volume to another node. It takes as long as it takes.
+	HandOff Kind = "hand off"
+	// GiveUp tells the control service that an attempt of a move did not work out.
+	GiveUp Kind = "give up"
+	// Resolve asks whether a move whose commit was under way has happened.
+	Resolve Kind = "resolve move"
+)
+
+// A Step is one idempotent action.
+type Step struct {
+	Kind Kind
+	// Application is set for steps on instances; Spec is what the instance is made from.
+	Application cluster.AppName
+	Spec        runtime.Spec
+	// Volume, Epoch and Base are set for steps on volumes.
+	Volume cluster.VolumeID
+	Epoch  cluster.Epoch
+	Base   string
+	// Name is the snapshot of Snapshot and DropSnapshot.
+	Name cluster.SnapshotName
+	// Limit is the size of CreateVolume in bytes.
+	Limit int64
+	// Move is that of GetReady, HandOff, GiveUp and Resolve.
+	Move cluster.Move
+	// Reason says why.
+	Reason string
+}
+
+// Subject names what the step acts on, for people.
+func (s Step) Subject() string {
+	if s.Application != "" {
+		return string(s.Application)
+	}
+	return string(s.Volume)
+}
+
+// A Lane holds the steps that must follow one another: those of a volume with its application,
+// or of an application without one. Lanes do not wait for each other.
+type Lane struct {
+	// Key identifies the lane from one plan to the next.
+	Key   string
+	Steps []Step
+}
+
+// A Plan is what to do now.
+type Plan struct {
+	Lanes     []Lane
+	Conflicts []cluster.Conflict
+	// Wake is when the plan may change by time alone (a restart falls due, a grace period
+	// ends); zero: never.
+	Wake time.Time
+}
+
+// Observed is what a node sees of itself.
+type Observed struct {
+	Instances []runtime.Instance
+	Copies    []volume.Copy
+	// Restarts decides, for an instance that has ended by itself, whether and when it is
+	// started again; the zero time means not.
+	Restarts map[cluster.AppName]Restart
+	// Undecided are the moves whose commit was asked for and not answered before the agent was
+	// restarted. Nobody may touch their volumes until the control service has been asked.
+	Undecided map[cluster.VolumeID]cluster.Move
+	// GaveUp are the moves whose failure the control service has acknowledged.
+	GaveUp map[cluster.MoveID]int
+	// Address is the node's own; Path returns where a volume is mounted.
+	Address string
+	Path    func(cluster.VolumeID) string
+	// Grace is how long the copy of a former owner is kept.
+	Grace time.Duration
+}
+
+// A Restart is what the restart policy says of an instance that has ended.
+type Restart struct {
+	Again  bool
+	At     time.Time
+	Reason string
+}
