@@ -15,6 +15,8 @@ type Problem struct {
 	Path string
 	// Message says what is wrong and what would be right.
 	Message string
+	// Other is the path that it clashes with, as the message names it; empty if there is none.
+	Other string
 }
 
 func (p Problem) String() string { return p.Path + ": " + p.Message }
@@ -42,7 +44,12 @@ func (p Problems) Err() error {
 }
 
 func (p *Problems) add(path, format string, args ...any) {
-	*p = append(*p, Problem{path, fmt.Sprintf(format, args...)})
+	*p = append(*p, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// clash adds a problem between two paths. The last %s of the format stands for the other one.
+func (p *Problems) clash(path, other, format string, args ...any) {
+	*p = append(*p, Problem{Path: path, Message: fmt.Sprintf(format, append(args, other)...), Other: other})
 }
 
 var aliasPattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_-]*$`)
@@ -64,7 +71,7 @@ func (c Configuration) Validate() Problems {
 		for i, port := range app.Ports {
 			where := fmt.Sprintf("%s.ports[%d].external", path, i)
 			if first, taken := externals[port.External]; taken {
-				p.add(where, "port %d is already used by %s; external ports are unique in the cluster", port.External, first)
+				p.clash(where, first, "external ports are unique in the cluster: %d is already used by %s", port.External)
 				continue
 			}
 			externals[port.External] = where
@@ -75,7 +82,7 @@ func (c Configuration) Validate() Problems {
 		v, ok := c.Volumes[app.Volume.Volume]
 		switch other, used := users[app.Volume.Volume]; {
 		case used:
-			p.add(path+".volume", "volume %s is already used by application %s", app.Volume.Volume, other)
+			p.clash(path+".volume", "applications."+string(other)+".volume", "volume %s is already used by %s", app.Volume.Volume)
 		case !ok || v.Deleted:
 			p.add(path+".volume", "no such volume: %s", app.Volume.Volume)
 		case app.Node != "" && v.Primary != app.Node:
@@ -150,7 +157,7 @@ func (a Application) validate(path string) Problems {
 		}
 		links[key] = true
 	}
-	for name := range a.Environment {
+	for _, name := range slices.Sorted(maps.Keys(a.Environment)) {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
 			p.add(path+".environment", "%q cannot name a variable", name)
 		}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/client"
+	"github.com/drover/drover/convergence"
+	"github.com/drover/drover/convergence/handoff"
+	"github.com/drover/drover/convergence/membership"
+	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/convergence/runtime/process"
+	"github.com/drover/drover/internal/pki"
+	"github.com/drover/drover/proxy"
+	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/dir"
+	"github.com/drover/drover/volume/transfer/ssh"
+)
+
+type agentOptions struct {
+	name, address, data, pki, control            string
+	backend, runtime, mountRoot                  string
+	listenTransfer, listenGossip                 string
+	advertiseTransfer                            string
+	labels                                       map[string]string
+	handoff                                      handoff.Options
+	overBudget                                   string
+	grace, trashGrace, holdPatience, drainPeriod time.Duration
+	logging                                      logOptions
+}
+
+func newAgent(io stdio) *cobra.Command {
+	var o agentOptions
+	c := &cobra.Command{
+		Use:   "agent",
+		Short: "Run the agent of this host: convergence, proxy, transfer server",
+		Long: `Run the agent of this host. It keeps going while the control service is away, and applications
+keep going when it ends.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runAgent(c.Context(), o, o.logging.logger(io.err)) },
+	}
+	hostname, _ := os.Hostname() // only a default
+	f := c.Flags()
+	f.StringVar(&o.name, "name", hostname, "`NAME` of this node")
+	f.StringVar(&o.address, "address", "", "`IP` address that clients and other nodes reach this node at (required)")
+	f.StringVar(&o.control, "control", "localhost:4523", "`HOST:PORT` of the control service")
+	f.StringVar(&o.data, "data", "/var/lib/drover", "`DIR`ectory of the node's state, and of volumes with --backend dir")
+	f.StringVar(&o.pki, "pki", "/etc/drover/pki", "`DIR`ectory with cluster.crt, node.crt, node.key and gossip.key")
+	f.StringVar(&o.backend, "backend", "dir", "`BACKEND` that stores volumes: dir")
+	f.StringVar(&o.runtime, "runtime", "process", "`RUNTIME` that runs applications: process")
+	f.StringVar(&o.mountRoot, "mount-root", "", "`DIR`ectory where volumes appear by id; such as /flocker")
+	f.StringVar(&o.listenTransfer, "listen-transfer", "", "`ADDRESS` of the transfer server (default: the node's, port 4524)")
+	f.StringVar(&o.listenGossip, "listen-gossip", "", "`ADDRESS` of membership (default: the node's, port 7946)")
+	f.StringVar(&o.advertiseTransfer, "advertise-transfer", "", "`ADDRESS` that others use for the transfer server, if it is another one")
+	f.StringToStringVar(&o.labels, "label", nil, "`KEY=VALUE` labels of this node")
+	f.DurationVar(&o.handoff.PauseBudget, "pause-budget", 2*time.Second, "how long the last round of a move may take")
+	f.StringVar(&o.overBudget, "over-budget", "cutover", "what a move does when rounds stay too long: cutover, wait or fail")
+	f.Int64Var(&o.handoff.BytesPerSecond, "rate-limit", 0, "`BYTES` per second that pre-copy rounds may take (0: no limit)")
+	f.DurationVar(&o.holdPatience, "hold-patience", 30*time.Second, "how long the proxy keeps new connections waiting")
+	f.DurationVar(&o.drainPeriod, "drain", 10*time.Second, "how long open connections to a former endpoint may go on")
+	f.DurationVar(&o.grace, "grace", 24*time.Hour, "how long the copy of a former owner is kept")
+	f.DurationVar(&o.trashGrace, "trash-grace", 7*24*time.Hour, "how long a removed copy can be brought back")
+	o.logging.addFlags(f)
+	return c
+}
+
+// complete checks the options and fills in what follows from others.
+func (o *agentOptions) complete() error {
+	if net.ParseIP(o.address) == nil {
+		return fmt.Errorf("%w: --address %q: want the IP address of this node", cluster.ErrInvalid, o.address)
+	}
+	if o.listenTransfer == "" {
+		o.listenTransfer = net.JoinHostPort(o.address, "4524")
+	}
+	if o.listenGossip == "" {
+		o.listenGossip = net.JoinHostPort(o.address, "7946")
+	}
+	if o.advertiseTransfer == "" {
+		o.advertiseTransfer = o.listenTransfer
+	}
+	policies := map[string]handoff.Policy{"cutover": handoff.CutOver, "wait": handoff.Wait, "fail": handoff.Fail}
+	policy, ok := policies[o.overBudget]
+	if !ok {
+		return fmt.Errorf("%w: --over-budget %q: want cutover, wait or fail", cluster.ErrInvalid, o.overBudget)
+	}
+	o.handoff.OverBudget, o.handoff.HoldPatience = policy, o.holdPatience
+	return os.MkdirAll(o.data, 0o711) // applications of other users pass through it
+}
+
+// runAgent wires the parts of an agent together and runs them until ctx ends.
+func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
+	if err := o.complete(); err != nil {
+		return err
+	}
+	id, err := pki.NodeIDIn(o.pki)
+	if err != nil {
+		return err
+	}
+	log = log.With("node", o.name)
+	backend, closeBackend, err := o.openBackend(log)
+	if err != nil {
+		return err
+	}
+	defer closeBackend()
+	apps, closeRuntime, err := o.openRuntime(log)
+	if err != nil {
+		return err
+	}
+	defer closeRuntime()
+	key, err := ssh.LoadOrCreateKey(filepath.Join(o.data, "transfer.key"))
+	if err != nil {
+		return err
+	}
+	control, err := client.FromFiles(o.control, o.pki, pki.Node)
+	if err != nil {
+		return err
+	}
+	members, err := o.join(id, log)
+	if err != nil {
+		return err
+	}
+	defer leave(members, log)
+	routes := &proxy.Proxy{Address: o.address, Patience: o.holdPatience, Drain: o.drainPeriod, Log: log}
+	defer routes.Close(canceled())
+
+	agent := &convergence.Agent{
+		Node: cluster.Node{ID: id, Name: o.name, Address: o.address, TransferAddress: o.advertiseTransfer,
+			TransferKey: ssh.PublicKey(key), GossipAddress: o.listenGossip, Labels: o.labels, Era: era(),
+			Backend: backend.Properties().Name, Runtime: apps.Name(), Version: version},
+		Backend: backend, Runtime: apps, Transport: &ssh.Transport{Key: key, Log: log}, Control: control,
+		Routes: routes, Members: members, Dir: o.data, Log: log,
+		Handoff: o.handoff, Grace: o.grace, TrashGrace: o.trashGrace,
+	}
+	listener, err := net.Listen("tcp", o.listenTransfer)
+	if err != nil {
+		return err
+	}
+	server := &ssh.Server{Key: key, Backend: backend, Peers: agent.PeerOf, Permit: agent.Permit, Log: log}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.Serve(ctx, listener) })
+	group.Go(func() error { return agent.Run(ctx) })
+	log.Info("the agent is up", "id", id, "address", o.address, "backend", o.backend, "runtime", o.runtime)
+	if err := group.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// openBackend opens the way that this node stores volumes.
+func (o *agentOptions) openBackend(log *slog.Logger) (volume.Backend, func() error, error) {
+	switch o.backend {
+	case "dir":
+		b, err := dir.Open(filepath.Join(o.data, "volumes"), dir.Options{MountRoot: o.mountRoot, Log: log})
+		if err != nil {
+			return nil, nil, fmt.Errorf("open the volumes: %w", err)
+		}
+		return b, b.Shut, nil
+	default:
+		return nil, nil, fmt.Errorf("%w: --backend %q: want dir", cluster.ErrUnsupported, o.backend)
+	}
+}
+
+// openRuntime opens the way that this node runs applications.
+func (o *agentOptions) openRuntime(log *slog.Logger) (runtime.Runtime, func() error, error) {
+	switch o.runtime {
+	case "process":
+		r, err := process.Open(process.Options{Dir: filepath.Join(o.data, "runtime"), Log: log})
+		if err != nil {
+			return nil, nil, fmt.Errorf("open the runtime: %w", err)
+		}
+		return r, r.Close, nil
+	default:
+		return nil, nil, fmt.Errorf("%w: --runtime %q: want process", cluster.ErrUnsupported, o.runtime)
+	}
+}
+
+func (o *agentOptions) join(id cluster.NodeID, log *slog.Logger) (*membership.Membership, error) {
+	key, err := pki.GossipKey(o.pki)
+	if err != nil {
+		return nil, err
+	}
+	return membership.Start(membership.Options{ID: id, Bind: o.listenGossip, Key: key, Log: log})
+}
+
+func leave(m *membership.Membership, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := m.Leave(ctx); err != nil {
+		log.Warn("could not say goodbye to the other nodes", "error", err)
+	}
+}
+
+// era identifies this boot of the host.
+func era() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return cluster.NewUUID() // then every start counts as a boot, which is safe
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// canceled is for closing what should not wait for anything.
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}

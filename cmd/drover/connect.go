@@ -1,0 +1,30 @@
+package main
+
+import (
+	"cmp"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/drover/drover/control/client"
+)
+
+// connectOptions are how a command of the user finds the control service and proves who it is.
+type connectOptions struct {
+	control string
+	pki     string
+	user    string
+}
+
+func (o *connectOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.control, "control", cmp.Or(os.Getenv("DROVER_CONTROL"), "localhost:4523"),
+		"`HOST:PORT` of the control service (DROVER_CONTROL)")
+	f.StringVar(&o.pki, "pki", cmp.Or(os.Getenv("DROVER_PKI"), "."),
+		"`DIR`ectory with cluster.crt, user.crt and user.key (DROVER_PKI)")
+	f.StringVar(&o.user, "user", cmp.Or(os.Getenv("DROVER_USER"), "user"),
+		"`NAME` of the certificate and key files in that directory, without their endings (DROVER_USER)")
+}
+
+func (o *connectOptions) client() (*client.Client, error) {
+	return client.FromFiles(o.control, o.pki, o.user)
+}

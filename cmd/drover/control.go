@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drover/drover/control"
+	"github.com/drover/drover/control/api"
+	"github.com/drover/drover/control/store/bolt"
+	"github.com/drover/drover/deploy"
+	"github.com/drover/drover/internal/pki"
+)
+
+type controlOptions struct {
+	data    string
+	pki     string
+	listen  string
+	hosts   []string
+	cluster string
+	logging logOptions
+}
+
+func newControl(io stdio) *cobra.Command {
+	var o controlOptions
+	c := &cobra.Command{
+		Use:   "control",
+		Short: "Run the control service: configuration, ownership, routes, over HTTPS",
+		Long: `Run the control service. At its first start it makes the cluster's certificate authority, and the
+certificates of the service and of a first user, in the directory given by --pki.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runControl(c.Context(), o, o.logging.logger(io.err)) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.data, "data", "/var/lib/drover/control", "`DIR`ectory of what the service must not lose")
+	f.StringVar(&o.pki, "pki", "/etc/drover/pki", "`DIR`ectory of the authority and the certificates; made at the first start")
+	f.StringVar(&o.listen, "listen", ":4523", "`ADDRESS` to listen on")
+	f.StringSliceVar(&o.hosts, "host", nil, "more `NAMES` or addresses that clients use for this service, for its certificate")
+	f.StringVar(&o.cluster, "cluster", "drover", "`NAME` of the cluster, for its authority, at the first start")
+	o.logging.addFlags(f)
+	return c
+}
+
+func runControl(ctx context.Context, o controlOptions, log *slog.Logger) error {
+	authority, err := pki.Init(o.pki, pki.Options{Cluster: o.cluster, Hosts: append(o.hosts, listenHosts(o.listen)...)})
+	if err != nil {
+		return fmt.Errorf("prepare the certificates in %s: %w", o.pki, err)
+	}
+	if err := os.MkdirAll(o.data, 0o700); err != nil {
+		return err
+	}
+	store, err := bolt.Open(filepath.Join(o.data, "control.db"))
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	service, err := control.Open(ctx, store, control.Options{Log: log, Version: version, Cluster: authority.ClusterID()})
+	if err != nil {
+		return fmt.Errorf("open the control service: %w", err)
+	}
+	tlsConfig, err := pki.ServerTLS(o.pki, "control")
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           api.New(service, api.Options{Log: log, Compose: deploy.Compose}),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	log.Info("the control service is up", "address", listener.Addr(), "data", o.data)
+	return serveUntil(ctx, server, tls.NewListener(listener, tlsConfig), service.Run)
+}
+
+// serveUntil serves HTTP and runs the housekeeping until ctx ends or one of the two fails.
+func serveUntil(ctx context.Context, server *http.Server, listener net.Listener, housekeeping func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 2)
+	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- housekeeping(ctx) }()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	cancel()
+	// Agents and watchers hold long polls: they are cut, and come back by themselves.
+	closing := server.Close()
+	if errors.Is(err, context.Canceled) || errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, closing)
+}
+
+// listenHosts returns the names under which clients may reach the address.
+func listenHosts(listen string) []string {
+	hosts := []string{"localhost", "127.0.0.1"}
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, name)
+	}
+	if host, _, err := net.SplitHostPort(listen); err == nil && host != "" {
+		hosts = append(hosts, host)
+	}
+	return hosts
+}

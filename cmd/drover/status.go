@@ -1,0 +1,238 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
+)
+
+func newStatus(io_ stdio) *cobra.Command {
+	var connect connectOptions
+	var output outputOptions
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show nodes, applications, volumes and moves on one screen",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			control, err := connect.client()
+			if err != nil {
+				return err
+			}
+			status, err := control.Status(c.Context())
+			if err != nil {
+				return err
+			}
+			return output.print(io_.out, status, func(w io.Writer) { (&statusScreen{status: status, w: w}).print() })
+		},
+	}
+	connect.addFlags(c.Flags())
+	output.addFlags(c.Flags())
+	return c
+}
+
+// A statusScreen prints a status for people.
+type statusScreen struct {
+	status wire.Status
+	w      io.Writer
+}
+
+func (s *statusScreen) print() {
+	if s.status.Converged {
+		fmt.Fprintf(s.w, "converged, revision %d\n\n", s.status.Revision)
+	} else {
+		fmt.Fprintf(s.w, "not converged, revision %d:\n  %s\n\n", s.status.Revision, strings.Join(s.status.Pending, "\n  "))
+	}
+	s.nodes()
+	s.applications()
+	s.volumes()
+	s.moves()
+	s.conflicts()
+}
+
+func (s *statusScreen) nodes() {
+	table(s.w, "NODE\tADDRESS\tSTATE\tHEARD\tBACKEND\tRUNTIME\tFREE", func(row func(...any)) {
+		for _, n := range s.status.Nodes {
+			row(n.Node.Name, n.Node.Address, nodeWord(n), ago(n.Heard), n.Node.Backend, n.Node.Runtime, bytes(n.State.FreeBytes))
+		}
+	})
+}
+
+func (s *statusScreen) applications() {
+	if len(s.status.Configuration.Applications) == 0 {
+		return
+	}
+	fmt.Fprintln(s.w)
+	table(s.w, "APPLICATION\tNODE\tSTATE\tPORTS\tREASON", func(row func(...any)) {
+		for _, name := range slices.Sorted(maps.Keys(s.status.Configuration.Applications)) {
+			app := s.status.Configuration.Applications[name]
+			node, state := s.where(app)
+			row(name, node, appWord(state), ports(app), dash(state.Reason))
+		}
+	})
+}
+
+// where returns the name of the node that should run the application now, and what that node
+// says of it.
+func (s *statusScreen) where(app cluster.Application) (string, cluster.ApplicationState) {
+	id := app.Node
+	if app.Volume != nil {
+		if o, ok := s.status.Ownerships[app.Volume.Volume]; ok {
+			id = o.Owner
+		}
+	}
+	for _, n := range s.status.Nodes {
+		if n.Node.ID != id {
+			continue
+		}
+		for _, a := range n.State.Applications {
+			if a.Name == app.Name {
+				return n.Node.Name, a
+			}
+		}
+		return n.Node.Name, cluster.ApplicationState{}
+	}
+	return dash(id), cluster.ApplicationState{}
+}
+
+func (s *statusScreen) volumes() {
+	if len(s.status.Ownerships) == 0 {
+		return
+	}
+	fmt.Fprintln(s.w)
+	table(s.w, "VOLUME\tOWNER\tEPOCH\tUSED\tLIMIT\tCOPIES\tWARNING", func(row func(...any)) {
+		for _, id := range slices.Sorted(maps.Keys(s.status.Configuration.Volumes)) {
+			v := s.status.Configuration.Volumes[id]
+			if v.Deleted {
+				continue
+			}
+			o := s.status.Ownerships[id]
+			used, copies, warning := s.copies(id, o.Owner)
+			row(volumeName(v), nodeName(s.status.Nodes, o.Owner), o.Epoch, bytes(used), limit(v.MaximumSize), copies, dash(warning))
+		}
+	})
+}
+
+// copies sums up the copies of a volume: what its owner's holds, and who has one.
+func (s *statusScreen) copies(id cluster.VolumeID, owner cluster.NodeID) (used int64, copies, warning string) {
+	var names []string
+	for _, n := range s.status.Nodes {
+		for _, v := range n.State.Volumes {
+			if v.Volume != id {
+				continue
+			}
+			names = append(names, fmt.Sprintf("%s (%s)", n.Node.Name, v.Role))
+			if n.Node.ID == owner {
+				used, warning = v.UsedBytes, v.Warning
+			}
+		}
+	}
+	return used, dash(strings.Join(names, ", ")), warning
+}
+
+func (s *statusScreen) moves() {
+	if len(s.status.Moves) == 0 {
+		return
+	}
+	fmt.Fprintln(s.w)
+	table(s.w, "MOVE\tOF\tFROM\tTO\tPHASE\tATTEMPT\tSHIPPED\tPAUSE\tREASON", func(row func(...any)) {
+		for _, m := range s.status.Moves {
+			row(short(m.ID), moveSubject(m), nodeName(s.status.Nodes, m.From), nodeName(s.status.Nodes, m.To), m.Phase, m.Attempt,
+				bytes(m.Figures.PrecopiedBytes()+m.Figures.Final.Bytes), m.Figures.Pause.Round(time.Millisecond), dash(moveReason(m)))
+		}
+	})
+}
+
+func (s *statusScreen) conflicts() {
+	for _, n := range s.status.Nodes {
+		for _, c := range n.State.Conflicts {
+			fmt.Fprintf(s.w, "\nCONFLICT on %s: %s\n", n.Node.Name, c.What)
+			for _, way := range c.WaysOut {
+				fmt.Fprintf(s.w, "  - %s\n", way)
+			}
+		}
+		for _, step := range n.State.Steps {
+			if step.Error != "" {
+				fmt.Fprintf(s.w, "\nFAILED on %s: %s %s: %s (again at %s)\n", n.Node.Name, step.Kind, step.Subject, step.Error,
+					step.Retry.Local().Format(time.TimeOnly))
+			}
+		}
+	}
+}
+
+func moveReason(m cluster.Move) string {
+	if m.Phase == cluster.PhaseDone {
+		return ""
+	}
+	reason := m.Reason
+	if m.Phase == cluster.PhaseWaiting && !m.NotBefore.IsZero() {
+		reason += " (again at " + m.NotBefore.Local().Format(time.TimeOnly) + ")"
+	}
+	return reason
+}
+
+func moveSubject(m cluster.Move) string {
+	if m.Application != "" {
+		return string(m.Application)
+	}
+	return "volume " + short(m.Volume)
+}
+
+func nodeWord(n wire.NodeStatus) string {
+	if n.Live {
+		return "in touch"
+	}
+	return "not heard of"
+}
+
+func appWord(a cluster.ApplicationState) string {
+	switch {
+	case a.Healthy:
+		return "running"
+	case a.Running:
+		return "starting"
+	default:
+		return "stopped"
+	}
+}
+
+func ports(app cluster.Application) string {
+	var list []string
+	for _, p := range app.Ports {
+		list = append(list, fmt.Sprintf("%d->%d", p.External, p.Internal))
+	}
+	return dash(strings.Join(list, ","))
+}
+
+func volumeName(v cluster.Volume) string {
+	if v.Name != "" {
+		return v.Name
+	}
+	return string(v.ID)
+}
+
+func nodeName(nodes []wire.NodeStatus, id cluster.NodeID) string {
+	for _, n := range nodes {
+		if n.Node.ID == id {
+			return n.Node.Name
+		}
+	}
+	return dash(id)
+}
+
+func limit(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return bytes(n)
+}
+
+// short is as much of an id as people need to tell it from others.
+func short[T ~string](id T) string { return string(id[:min(len(id), 8)]) }

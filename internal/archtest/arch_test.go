@@ -1,0 +1,192 @@
+// Package archtest holds the rules of the architecture against the code: who may import whom,
+// where each outside library has its home, and what every package and file must be like. A rule
+// that is broken prints its reason.
+package archtest
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/drover/drover"
+
+// layers lists what the packages below a folder may import of this module. The first entry whose
+// folder holds the package counts. Tests are free.
+var layers = []struct {
+	folder string
+	may    []string
+	why    string
+}{
+	{"cluster", nil, "the vocabulary imports nothing, so that everything can import it"},
+	{"internal/durable", nil, "a leaf"},
+	{"internal/fault", nil, "a leaf"},
+	{"internal/pki", []string{"cluster"}, "certificates know who is who, not what they do"},
+	{"volume", []string{"cluster", "volume", "internal/durable"}, "volumes know nothing of applications, routes and the control service"},
+	{"proxy", []string{"cluster"}, "the proxy is a table and a data path"},
+	{"convergence/plan", []string{"cluster", "volume", "convergence/runtime"}, "the plan is pure and stands below the agent"},
+	{"convergence/runtime", []string{"cluster", "convergence/runtime", "internal/durable"}, "a runtime runs what it is given"},
+	{"convergence/membership", []string{"cluster"}, "membership wakes things up and decides nothing"},
+	{"convergence", []string{"cluster", "volume", "convergence", "control/wire", "internal/durable", "internal/fault"},
+		"the agent meets the other folders in the volume contract and the wire only"},
+	{"control/wire", []string{"cluster"}, "what both sides of the API agree on"},
+	{"control/store", []string{"cluster", "control/store"}, "a store is a map with revisions"},
+	{"control/client", []string{"cluster", "control/wire", "internal/pki"}, "the client mirrors the API"},
+	{"control/api", []string{"cluster", "control/wire", "control/api", "internal/pki"}, "handlers call the service through their own interface"},
+	{"control", []string{"cluster", "control/wire", "control/store", "convergence/plan", "convergence/runtime", "volume", "internal/fault"},
+		"the service knows no transport and no host"},
+	{"deploy", []string{"cluster"}, "files become a configuration, nothing else"},
+}
+
+// homes says which folder an outside library belongs to, so that it can be replaced there.
+var homes = map[string][]string{
+	"github.com/gin-gonic/gin":                   {"control/api"},
+	"go.etcd.io/bbolt":                           {"control/store/bolt", "internal/ledger"},
+	"golang.org/x/crypto/ssh":                    {"volume/transfer/ssh"},
+	"github.com/pkg/sftp":                        {"volume/transfer/ssh"},
+	"github.com/hashicorp/memberlist":            {"convergence/membership"},
+	"github.com/spf13/cobra":                     {"cmd/drover"},
+	"go.yaml.in/yaml/v3":                         {"deploy"},
+	"github.com/jackc/pgx/v5":                    {"internal/bank"},
+	"github.com/vbauerster/mpb/v8":               {"cmd/drover"},
+	"github.com/rogpeppe/go-internal/testscript": {"cmd/drover"},
+}
+
+// A file is one parsed source file.
+type file struct {
+	path    string // relative to the module, with slashes
+	folder  string
+	test    bool
+	syntax  *ast.File
+	imports []string
+	lines   int
+}
+
+func TestImportsPointDownwards(t *testing.T) {
+	for _, f := range load(t) {
+		if f.test {
+			continue
+		}
+		for _, imported := range f.imports {
+			local, ok := strings.CutPrefix(imported, module+"/")
+			if !ok {
+				continue
+			}
+			for _, layer := range layers {
+				if !within(f.folder, layer.folder) {
+					continue
+				}
+				if local != f.folder && !slices.ContainsFunc(layer.may, func(may string) bool { return within(local, may) }) {
+					t.Errorf("%s imports %s: %s", f.path, local, layer.why)
+				}
+				break
+			}
+		}
+	}
+}
+
+func TestOutsideLibrariesHaveOneHome(t *testing.T) {
+	for _, f := range load(t) {
+		if f.test {
+			continue
+		}
+		for _, imported := range f.imports {
+			for library, folders := range homes {
+				if within(imported, library) && !slices.ContainsFunc(folders, func(home string) bool { return within(f.folder, home) }) {
+					t.Errorf("%s imports %s, whose home is %s: outside it, use what that package offers", f.path, imported, strings.Join(folders, " or "))
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	documented := map[string]bool{}
+	for _, f := range load(t) {
+		documented[f.folder] = documented[f.folder] || f.syntax.Doc != nil
+	}
+	for folder, ok := range documented {
+		if !ok {
+			t.Errorf("%s has no package doc: say what it is, how it is used and what it is not", folder)
+		}
+	}
+}
+
+func TestFilesStayReadable(t *testing.T) {
+	const most = 600
+	for _, f := range load(t) {
+		if f.lines > most {
+			t.Errorf("%s has %d lines: two nouns in two files read better than one file over %d", f.path, f.lines, most)
+		}
+		for _, decl := range f.syntax.Decls {
+			if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+				t.Errorf("%s has an init function: what happens before main is seen by nobody", f.path)
+			}
+		}
+		for _, vague := range []string{"util", "utils", "common", "helpers", "types", "model", "misc"} {
+			if path.Base(f.folder) == vague {
+				t.Errorf("%s: a package named %s has no job", f.path, vague)
+			}
+		}
+	}
+}
+
+func within(folder, parent string) bool {
+	return folder == parent || strings.HasPrefix(folder, parent+"/")
+}
+
+func load(t *testing.T) []file {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	fset := token.NewFileSet()
+	var files []file
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == "testdata" || d.Name() == "bin") {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(p) != ".go" {
+			return nil
+		}
+		source, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		syntax, err := parser.ParseFile(fset, p, source, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		f := file{path: filepath.ToSlash(rel), test: strings.HasSuffix(p, "_test.go"), syntax: syntax, lines: strings.Count(string(source), "\n")}
+		f.folder = path.Dir(f.path)
+		for _, spec := range syntax.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			f.imports = append(f.imports, name)
+		}
+		files = append(files, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 50 {
+		t.Fatalf("found only %d files: the rules would hold for nothing", len(files))
+	}
+	return files
+}

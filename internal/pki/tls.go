@@ -1,0 +1,52 @@
+package pki
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"path/filepath"
+)
+
+// ServerTLS returns how the control service listens: with the pair of that name (Control) in dir,
+// to clients whose certificates the cluster's authority has signed and which say who they are. A
+// handshake with any other client fails. The name that a client asks for does not matter.
+func ServerTLS(dir, name string) (*tls.Config, error) {
+	config, roots, err := load(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	config.ClientAuth = tls.RequireAndVerifyClientCert
+	config.ClientCAs = roots
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		_, err := IdentityOf(state.PeerCertificates[0])
+		return err
+	}
+	return config, nil
+}
+
+// ClientTLS returns how to reach the control service with the pair of that name (Node, User, or
+// whatever a user called it) in dir. The client verifies ServiceName, whatever host it dials.
+func ClientTLS(dir, name string) (*tls.Config, error) {
+	config, roots, err := load(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	config.RootCAs = roots
+	config.ServerName = ServiceName
+	return config, nil
+}
+
+func load(dir, name string) (*tls.Config, *x509.CertPool, error) {
+	authority, err := readCertificate(filepath.Join(dir, Cluster+".crt"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("load the certificate of the cluster: %w", err)
+	}
+	path := filepath.Join(dir, name)
+	own, err := tls.LoadX509KeyPair(path+".crt", path+".key")
+	if err != nil {
+		return nil, nil, fmt.Errorf("load the certificate %s.crt: %w", path, err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(authority)
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}}, roots, nil
+}
