@@ -61,9 +61,11 @@ type Move struct {
 	Requested time.Time `json:"requested"`
 	Started   time.Time `json:"started,omitzero"`
 	// Held is when the proxies were told to hold, for the present attempt.
-	Held    time.Time `json:"held,omitzero"`
-	Ended   time.Time `json:"ended,omitzero"`
-	Figures Figures   `json:"figures"`
+	Held time.Time `json:"held,omitzero"`
+	// Committed is when the owner changed.
+	Committed time.Time `json:"committed,omitzero"`
+	Ended     time.Time `json:"ended,omitzero"`
+	Figures   Figures   `json:"figures"`
 }
 
 // MaxAttempts bounds how often a move is tried before it ends as rolled back.

@@ -50,10 +50,9 @@ type Service struct {
 	// model is changed only by who holds both locks; a writer may read it without mu.
 	model     *model
 	sessions  map[cluster.NodeID]*session
-	copies    map[cluster.VolumeID]map[cluster.NodeID]cluster.VolumeState
+	observed  observed
 	progress  map[cluster.MoveID]progress
 	conflicts map[cluster.VolumeID]string // those that an event told of
-	shared    shared
 	watch     watch
 }
 
@@ -62,10 +61,10 @@ func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
 	svc := &Service{
 		store: s, options: o, started: now(), doubt: true,
 		sessions:  map[cluster.NodeID]*session{},
-		copies:    map[cluster.VolumeID]map[cluster.NodeID]cluster.VolumeState{},
+		observed:  newObserved(),
 		progress:  map[cluster.MoveID]progress{},
 		conflicts: map[cluster.VolumeID]string{},
-		watch:     newWatch(),
+		watch:     watch{moves: map[cluster.MoveID]*movement{}},
 	}
 	// Each start is written down, so that the store's revision, and with it those of all slices
 	// to come, are above what any earlier process gave out.
@@ -73,9 +72,7 @@ func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
 		return nil, fmt.Errorf("open the control service: %w", err)
 	}
 	svc.watch.first = svc.next()
-	for id := range svc.model.nodes.rows {
-		svc.sessions[id] = &session{node: id, recorded: true}
-	}
+	svc.watch.shared = svc.watch.first
 	svc.options.log().Info("control service opened", "revision", svc.model.revision,
 		"applications", len(svc.model.applications.rows), "volumes", len(svc.model.volumes.rows))
 	return svc, nil

@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/store"
@@ -33,6 +34,9 @@ type draft struct {
 	// pins are records that the write depends on though it does not change them.
 	pins map[string]cluster.Revision
 
+	// unheard reports whether nodes may yet say what they hold.
+	unheard func() bool
+
 	users     map[cluster.VolumeID]cluster.AppName // of applications in this draft
 	opened    map[cluster.VolumeID]cluster.MoveID  // moves that this draft began
 	conflicts map[cluster.VolumeID]string          // those that this draft tells of
@@ -49,7 +53,8 @@ func (s *Service) newDraft() *draft {
 		routes: newOverlay(m.routes), departures: newOverlay(m.departures),
 		unsettledVolumes: set[cluster.VolumeID]{}, unsettledApps: set[cluster.AppName]{},
 		concerned: set[cluster.NodeID]{}, pins: map[string]cluster.Revision{},
-		users: map[cluster.VolumeID]cluster.AppName{}, opened: map[cluster.VolumeID]cluster.MoveID{},
+		unheard: sync.OnceValue(s.unheard),
+		users:   map[cluster.VolumeID]cluster.AppName{}, opened: map[cluster.VolumeID]cluster.MoveID{},
 		conflicts: map[cluster.VolumeID]string{},
 	}
 }
@@ -132,11 +137,12 @@ func (d *draft) dropLease(id cluster.VolumeID) {
 }
 
 func (d *draft) putOwnership(o cluster.Ownership) {
-	d.concernVolume(o.Volume) // while the old owner is still the owner
+	was, _ := d.ownerships.get(o.Volume)
 	if d.ownerships.put(o) {
 		d.volumes.pin(o.Volume, d.pins)
 		d.look(o.Volume)
-		d.concern(o.Owner)
+		d.concern(was.Owner)
+		d.concernVolume(o.Volume)
 	}
 }
 
@@ -225,7 +231,7 @@ func (d *draft) batch() (store.Batch, error) {
 		b.Put[headKey] = []byte("{}")
 	}
 	if d.start {
-		b.Put[startKey] = []byte(`"` + now().String() + `"`)
+		b.Put[startKey] = []byte(now().Format(`"2006-01-02T15:04:05Z07:00"`))
 	}
 	for key, revision := range d.pins {
 		conditions[key] = revision

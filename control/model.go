@@ -126,6 +126,16 @@ func (m *model) configuration() cluster.Configuration {
 	return c
 }
 
+// volumeNamed returns the volume of that name or id that is not deleted.
+func (m *model) volumeNamed(nameOrID string) (cluster.Volume, bool) {
+	for _, r := range m.volumes.rows {
+		if v := r.value; !v.Deleted && (v.Name == nameOrID || string(v.ID) == nameOrID) {
+			return v, true
+		}
+	}
+	return cluster.Volume{}, false
+}
+
 // user returns the application that uses a volume.
 func (m *model) user(id cluster.VolumeID) (cluster.Application, bool) {
 	return m.applications.get(m.index.users[id])

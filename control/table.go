@@ -83,7 +83,7 @@ func (o *overlay[K, V]) get(id K) (V, bool) {
 	return o.table.get(id)
 }
 
-// put sets a value and reports whether it differs from what the store has.
+// put sets a value and reports whether it differs from what was there.
 func (o *overlay[K, V]) put(v V) bool {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -91,22 +91,21 @@ func (o *overlay[K, V]) put(v V) bool {
 		return false
 	}
 	id := o.id(v)
-	if r, ok := o.rows[id]; ok && bytes.Equal(r.data, data) {
-		delete(o.fresh, id)
+	stored, exists := o.rows[id]
+	same := exists && bytes.Equal(stored.data, data)
+	if r, drafted := o.fresh[id]; drafted {
+		if r != nil && bytes.Equal(r.data, data) {
+			return false
+		}
+	} else if same {
 		return false
 	}
-	o.fresh[id] = &row[V]{value: v, data: data}
+	if same {
+		delete(o.fresh, id)
+	} else {
+		o.fresh[id] = &row[V]{value: v, data: data}
+	}
 	return true
-}
-
-// rewrite puts what is there already, so that the record gets a new revision.
-func (o *overlay[K, V]) rewrite(id K) {
-	if _, changed := o.fresh[id]; changed {
-		return
-	}
-	if r, ok := o.rows[id]; ok {
-		o.fresh[id] = &r
-	}
 }
 
 // drop deletes a value and reports whether the store has one.

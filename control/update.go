@@ -54,6 +54,11 @@ func (s *Service) refresh(ctx context.Context) error {
 	defer s.mu.Unlock()
 	s.model = m
 	s.doubt = false
+	for id := range m.nodes.rows {
+		if s.sessions[id] == nil {
+			s.sessions[id] = &session{node: id, silent: true, stale: true}
+		}
+	}
 	s.wakeAll()
 	return nil
 }

@@ -131,6 +131,7 @@ func (a *Agent) settle(move cluster.Move, err error) error {
 	if !errors.As(err, &failed) {
 		return err
 	}
+	a.Log.Warn("the hand-off did not work out", "move", move.ID, "attempt", move.Attempt, "final", failed.Final, "error", err)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if failed.Acknowledged {
@@ -139,6 +140,15 @@ func (a *Agent) settle(move cluster.Move, err error) error {
 	}
 	a.outcomes[move.ID] = outcome{attempt: move.Attempt, err: failed}
 	return nil
+}
+
+// brokenAttempts are the attempts of which the control service is to be told. The caller holds mu.
+func (a *Agent) brokenAttempts() map[cluster.MoveID]int {
+	broken := make(map[cluster.MoveID]int, len(a.outcomes))
+	for id, o := range a.outcomes {
+		broken[id] = o.attempt
+	}
+	return broken
 }
 
 // giveUp tells the control service that an attempt ended without a move, and why. By then the

@@ -97,9 +97,10 @@ type Agent struct {
 	conflicts []cluster.Conflict
 	// outcomes are the attempts that ended without a move and are not yet acknowledged.
 	outcomes map[cluster.MoveID]outcome
-	// gaveUp are those that are.
-	gaveUp   map[cluster.MoveID]int
-	restarts map[cluster.AppName]*restartHistory
+	// gaveUp are those that are. answered are the attempts that this node, as their target, has
+	// answered.
+	gaveUp, answered map[cluster.MoveID]int
+	restarts         map[cluster.AppName]*restartHistory
 }
 
 func (a *Agent) grace() time.Duration {
@@ -140,7 +141,8 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) start() error {
 	a.wake, a.report, a.keep = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	a.lanes, a.failed = map[string]*laneRun{}, map[string]failedStep{}
-	a.outcomes, a.gaveUp = map[cluster.MoveID]outcome{}, map[cluster.MoveID]int{}
+	a.outcomes = map[cluster.MoveID]outcome{}
+	a.gaveUp, a.answered = map[cluster.MoveID]int{}, map[cluster.MoveID]int{}
 	a.restarts = map[cluster.AppName]*restartHistory{}
 	var err error
 	if a.journal, err = openJournal(a.Dir); err != nil {
@@ -170,15 +172,16 @@ func (a *Agent) Permit(from cluster.NodeID, d volume.Delta) error {
 	return fmt.Errorf("%w: no move brings volume %s from that node to this one", cluster.ErrForbidden, d.Volume)
 }
 
-// PeerKeys returns the public keys of all nodes of the cluster, in authorized_keys form.
-func (a *Agent) PeerKeys() map[string]cluster.NodeID {
+// PeerOf returns the node that a public key, in authorized_keys form, belongs to.
+func (a *Agent) PeerOf(key string) (cluster.NodeID, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	keys := make(map[string]cluster.NodeID, len(a.slice.Nodes))
 	for _, n := range a.slice.Nodes {
-		keys[n.TransferKey] = n.ID
+		if n.TransferKey == key {
+			return n.ID, true
+		}
 	}
-	return keys
+	return "", false
 }
 
 // converge runs passes: at start, on every change and on a tick.

@@ -102,14 +102,11 @@ func (a *Agent) do(ctx context.Context, step plan.Step) error {
 	began := time.Now()
 	err := actions[step.Kind](a, ctx, step)
 	took := time.Since(began).Round(time.Microsecond)
-	var moved *handoff.Error
 	switch {
 	case err == nil:
 		log.Info("step done", "took", took)
 	case ctx.Err() != nil:
 		log.Info("step broken off", "took", took, "cause", context.Cause(ctx))
-	case errors.As(err, &moved):
-		log.Warn("move did not work out", "took", took, "error", err)
 	default:
 		log.Warn("step failed", "took", took, "error", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/convergence/plan"
@@ -29,9 +28,11 @@ func (a *Agent) observe(ctx context.Context) (plan.Observed, error) {
 	return plan.Observed{
 		Instances: instances,
 		Copies:    copies,
-		Restarts:  a.decideRestarts(instances, time.Now()),
+		Restarts:  a.decideRestarts(instances),
 		Undecided: a.journal.undecided(),
+		Broken:    a.brokenAttempts(),
 		GaveUp:    maps.Clone(a.gaveUp),
+		Answered:  maps.Clone(a.answered),
 		Address:   a.Node.Address,
 		Path:      a.Backend.Path,
 		Grace:     a.grace(),

@@ -24,7 +24,13 @@ func (a *Agent) getReady(ctx context.Context, s plan.Step) error {
 	case err != nil:
 		return err
 	}
-	return a.Control.Ready(ctx, s.Move.ID, report)
+	if err := a.Control.Ready(ctx, s.Move.ID, report); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answered[s.Move.ID] = s.Move.Attempt
+	return nil
 }
 
 func (a *Agent) admit(ctx context.Context, s plan.Step) error {

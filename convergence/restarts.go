@@ -16,7 +16,7 @@ type restartHistory struct {
 
 // decideRestarts asks the restart policy of every instance that has ended by itself. The caller
 // holds mu.
-func (a *Agent) decideRestarts(instances []runtime.Instance, now time.Time) map[cluster.AppName]plan.Restart {
+func (a *Agent) decideRestarts(instances []runtime.Instance) map[cluster.AppName]plan.Restart {
 	decided := map[cluster.AppName]plan.Restart{}
 	for _, app := range a.slice.Applications {
 		for _, i := range instances {
@@ -29,7 +29,7 @@ func (a *Agent) decideRestarts(instances []runtime.Instance, now time.Time) map[
 				a.restarts[i.Name] = h
 			}
 			h.ended = i.Ended
-			again, at, reason := runtime.Restart(app.Restart, h.count, i, now)
+			again, at, reason := runtime.Restart(app.Restart, h.count, i)
 			decided[i.Name] = plan.Restart{Again: again, At: at, Reason: reason}
 		}
 	}

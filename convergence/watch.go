@@ -3,6 +3,7 @@ package convergence
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -103,11 +104,12 @@ func (a *Agent) setSlice(slice cluster.Slice) {
 	}
 	a.mu.Lock()
 	a.slice, a.known = slice, true
-	for id := range a.gaveUp {
-		if !slices.ContainsFunc(slice.Moves, func(m cluster.Move) bool { return m.ID == id }) {
-			delete(a.gaveUp, id)
-		}
+	ended := func(id cluster.MoveID, _ int) bool {
+		return !slices.ContainsFunc(slice.Moves, func(m cluster.Move) bool { return m.ID == id })
 	}
+	maps.DeleteFunc(a.gaveUp, ended)
+	maps.DeleteFunc(a.answered, ended)
+	maps.DeleteFunc(a.outcomes, func(id cluster.MoveID, _ outcome) bool { return ended(id, 0) })
 	a.mu.Unlock()
 	a.signal(a.wake)
 }

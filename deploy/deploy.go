@@ -3,7 +3,8 @@
 //
 //	files, err := deploy.Read("application.yml", "deployment.yml")
 //	next, err := files.Configuration(current, nodes)
-//	fmt.Print(deploy.Render(deploy.Diff(current, next), nodes))
+//	changes := deploy.Diff(current, next)          // none: nothing to do
+//	for _, sentence := range deploy.Render(changes, nodes) { ... }
 //
 // Application files may be Drover's (which are Flocker's, with a few more keys) or Fig's:
 //

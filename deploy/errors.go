@@ -51,27 +51,3 @@ func inOrder(e Errors) Errors {
 	slices.SortStableFunc(e, func(a, b Error) int { return cmp.Compare(a.Line, b.Line) })
 	return e
 }
-
-// A place is where something stands.
-type place struct {
-	file string
-	line int
-	path string
-}
-
-func (p place) String() string { return fmt.Sprintf("%s (%s:%d)", p.path, p.file, p.line) }
-
-// places tells where in a file a path of the configuration was written. For a native file the two
-// paths are the same; a Fig file writes "db.links[0]" for "applications.db.links[2]".
-type places map[string]place
-
-// find returns the place of the path, or of the nearest thing around it that has one.
-func (p places) find(path string) (place, bool) {
-	for path != "" {
-		if at, ok := p[path]; ok {
-			return at, true
-		}
-		path = path[:max(0, strings.LastIndexAny(path, ".["))]
-	}
-	return place{}, false
-}

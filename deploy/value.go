@@ -24,17 +24,19 @@ type value struct {
 type kind string
 
 const (
-	aString  kind = "a string"
-	integer  kind = "the integer"
-	number   kind = "the number"
-	boolean  kind = "the boolean"
-	nothing  kind = "nothing"
-	mapping  kind = "a mapping"
-	list     kind = "a list"
-	instant  kind = "the date"
-	exotic   kind = "a value with the tag"
-	longText      = 40
+	aString kind = "a string"
+	integer kind = "the integer"
+	number  kind = "the number"
+	boolean kind = "the boolean"
+	nothing kind = "nothing"
+	mapping kind = "a mapping"
+	list    kind = "a list"
+	instant kind = "the date"
+	exotic  kind = "a value with the tag"
 )
+
+// longText is how many bytes of a string messages show.
+const longText = 40
 
 // String describes the value for messages.
 func (v *value) String() string {
@@ -96,4 +98,25 @@ func (v *value) keys() []string {
 		}
 	}
 	return keys
+}
+
+// flocker is what Flocker's messages called a value of that kind.
+func (k kind) flocker() string {
+	switch k {
+	case aString:
+		return "str"
+	case integer:
+		return "int"
+	case number:
+		return "float"
+	case boolean:
+		return "bool"
+	case nothing:
+		return "NoneType"
+	case mapping:
+		return "dict"
+	case list:
+		return "list"
+	}
+	return "object"
 }

@@ -4,10 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -37,7 +33,7 @@ func parseYAML(s Source) (*value, Errors) {
 	}
 	t := tree{file: s.Name, left: maxValues, open: map[*yaml.Node]bool{}}
 	root := t.value(document.Content[0], &value{line: document.Content[0].Line}, 0)
-	if t.endless {
+	if t.abandoned {
 		return nil, t.errors
 	}
 	return root, t.errors
@@ -45,11 +41,11 @@ func parseYAML(s Source) (*value, Errors) {
 
 // A tree is made from the nodes of a YAML document.
 type tree struct {
-	file    string
-	errors  Errors
-	left    int                 // how many values more it may have
-	open    map[*yaml.Node]bool // aliases being resolved
-	endless bool                // it was given up
+	file      string
+	errors    Errors
+	left      int                 // how many values more it may have
+	open      map[*yaml.Node]bool // aliases being resolved
+	abandoned bool                // it would come to too much
 }
 
 func (t *tree) fail(v *value, line int, format string, args ...any) {
@@ -57,10 +53,10 @@ func (t *tree) fail(v *value, line int, format string, args ...any) {
 }
 
 func (t *tree) giveUp(v *value, format string, args ...any) {
-	if !t.endless {
+	if !t.abandoned {
 		t.fail(v, v.line, format, args...)
 	}
-	t.endless = true
+	t.abandoned = true
 }
 
 // value fills v, which knows its place already, from the node.
@@ -72,7 +68,7 @@ func (t *tree) value(n *yaml.Node, v *value, depth int) *value {
 	if depth > maxDepth {
 		t.giveUp(v, "is nested more than %d levels deep", maxDepth)
 	}
-	if t.endless {
+	if t.abandoned {
 		return v
 	}
 	switch n.Kind {
@@ -132,23 +128,25 @@ func (t *tree) mapping(n *yaml.Node, v *value, depth int) {
 		v.parts = append(v.parts, t.value(content, part, depth+1))
 	}
 	for _, m := range merges {
-		t.merge(m, v, depth)
+		t.merge(m, v, first, depth)
 	}
 }
 
-// merge adds to v what "<<" brings: one mapping or a list of them. What is there already wins.
-func (t *tree) merge(n *yaml.Node, v *value, depth int) {
+// merge adds to v what "<<" brings: one mapping or a list of them. Keys that are there already, by
+// the lines of first, win.
+func (t *tree) merge(n *yaml.Node, v *value, first map[string]int, depth int) {
 	from := t.value(n, &value{line: n.Line, parent: v.parent, key: v.key, index: v.index}, depth+1)
 	sources := []*value{from}
 	if from.kind == list {
 		sources = from.parts
 	}
 	for _, source := range sources {
-		if source.kind != mapping && !t.endless {
+		if source.kind != mapping && !t.abandoned {
 			t.fail(v, n.Line, "<< wants a mapping, or a list of mappings; got %s", source)
 		}
 		for _, part := range source.parts {
-			if source.kind == mapping && v.field(part.key) == nil {
+			if _, there := first[part.key]; source.kind == mapping && !there {
+				first[part.key] = part.line
 				part.parent = v
 				v.parts = append(v.parts, part)
 			}
@@ -180,35 +178,3 @@ func scalarKind(n *yaml.Node) kind {
 	}
 	return exotic
 }
-
-var (
-	linePattern   = regexp.MustCompile(`^yaml: line (\d+): `)
-	anchorPattern = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced`)
-)
-
-// syntaxError finds the line of an error of the YAML library, which often tells none.
-func syntaxError(s Source, err error) Error {
-	message := strings.TrimPrefix(err.Error(), "yaml: ")
-	line := 1
-	if m := linePattern.FindStringSubmatch(err.Error()); m != nil {
-		message = strings.TrimPrefix(err.Error(), m[0])
-		line, _ = strconv.Atoi(m[1]) // digits
-		if strings.HasPrefix(message, "did not find expected") {
-			line++ // the parser, unlike the scanner, counts lines from 0
-		}
-	} else if m := anchorPattern.FindStringSubmatch(err.Error()); m != nil {
-		before, _, _ := bytes.Cut(s.Data, []byte("*"+m[1]))
-		line += bytes.Count(before, []byte("\n"))
-	} else if i := firstUnreadable(s.Data); i >= 0 {
-		line += bytes.Count(s.Data[:i], []byte("\n"))
-	}
-	return Error{File: s.Name, Line: line, Message: "is not YAML: " + message}
-}
-
-// firstUnreadable returns the index of the first byte that YAML refuses to read, or -1.
-func firstUnreadable(data []byte) int {
-	return bytes.IndexFunc(data, func(r rune) bool {
-		return r == utf8.RuneError || r < ' ' && r != '\t' && r != '\n' && r != '\r'
-	})
-}
-

@@ -51,7 +51,7 @@ certificates of the service and of a first user, in the directory given by --pki
 }
 
 func runControl(ctx context.Context, o controlOptions, log *slog.Logger) error {
-	authority, err := pki.Init(o.pki, pki.Options{Cluster: o.cluster, Hosts: append(o.hosts, listenHosts(o.listen)...)})
+	authority, err := pki.Init(o.pki, o.cluster, append(o.hosts, listenHosts(o.listen)...)...)
 	if err != nil {
 		return fmt.Errorf("prepare the certificates in %s: %w", o.pki, err)
 	}
@@ -67,7 +67,7 @@ func runControl(ctx context.Context, o controlOptions, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("open the control service: %w", err)
 	}
-	tlsConfig, err := pki.ServerTLS(o.pki, "control")
+	tlsConfig, err := pki.ServerTLS(o.pki, pki.Control)
 	if err != nil {
 		return err
 	}

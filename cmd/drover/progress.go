@@ -38,6 +38,15 @@ func newMoveDisplay(w io.Writer) *moveDisplay {
 	return d
 }
 
+// line writes a line of text above the bars.
+func (d *moveDisplay) line(text string) {
+	if d.bars != nil {
+		fmt.Fprintln(d.bars, text)
+		return
+	}
+	fmt.Fprintln(d.w, text)
+}
+
 // show takes the newest state of a move.
 func (d *moveDisplay) show(m cluster.Move) {
 	line := d.moves[m.ID]

@@ -196,6 +196,8 @@ func (d *differ) departure(lane string, id cluster.VolumeID) {
 	switch {
 	case move.Aborting:
 		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move, Reason: "the move was aborted: " + move.Reason})
+	case d.seen.Broken[move.ID] == move.Attempt:
+		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move, Reason: "the hand-off did not work out; the application runs here again"})
 	case move.Phase == cluster.PhasePrepare && move.Ready:
 		d.add(lane, Step{Kind: HandOff, Volume: id, Move: move,
 			Reason: fmt.Sprintf("wanted on %s, which is ready", d.nodeName(move.To))})
@@ -209,7 +211,7 @@ func (d *differ) departure(lane string, id cluster.VolumeID) {
 func (d *differ) arrival(lane string, a cluster.Arrival) {
 	d.dropOldRounds(lane, d.copies[a.Volume.ID])
 	move := d.moves[a.Move]
-	if move.Phase != cluster.PhasePrepare || move.Ready || move.Aborting {
+	if move.Phase != cluster.PhasePrepare || move.Ready || move.Aborting || d.seen.Answered[move.ID] >= move.Attempt {
 		return
 	}
 	step := Step{Kind: GetReady, Volume: a.Volume.ID, Move: move,

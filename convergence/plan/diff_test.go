@@ -190,6 +190,10 @@ func TestDiff(t *testing.T) {
 			on(a).wants(db()).owns(1, true, "").holds(primary(1)).runs(dbSpec(1)).
 				move(cluster.Move{From: a, To: b, Phase: cluster.PhaseFinal}).
 				with(func(w *world) { w.seen.GaveUp = map[cluster.MoveID]int{"m": 1} }), ""},
+		{"broken: an attempt that did not begin to ship is given up, not tried again",
+			on(a).wants(db()).owns(1, true, "").holds(primary(1)).runs(dbSpec(1)).
+				move(cluster.Move{From: a, To: b, Phase: cluster.PhasePrepare, Ready: true}).
+				with(func(w *world) { w.seen.Broken = map[cluster.MoveID]int{"m": 1} }), "give up data"},
 		{"aborted: it is given up",
 			on(a).wants(db()).owns(1, true, "").holds(primary(1)).runs(dbSpec(1)).
 				move(cluster.Move{From: a, To: b, Phase: cluster.PhasePrepare, Ready: true, Aborting: true}), "give up data"},
@@ -199,6 +203,12 @@ func TestDiff(t *testing.T) {
 			"resolve move data"},
 		{"arriving: the target gets ready",
 			on(b).move(cluster.Move{From: a, To: b, Phase: cluster.PhasePrepare}), "get ready data"},
+		{"arriving: it answers once",
+			on(b).move(cluster.Move{From: a, To: b, Phase: cluster.PhasePrepare}).
+				with(func(w *world) { w.seen.Answered = map[cluster.MoveID]int{"m": 1} }), ""},
+		{"arriving: a later attempt is answered anew",
+			on(b).move(cluster.Move{From: a, To: b, Phase: cluster.PhasePrepare, Attempt: 2}).
+				with(func(w *world) { w.seen.Answered = map[cluster.MoveID]int{"m": 1} }), "get ready data"},
 		{"arriving: once ready it waits, and its instance is not taken for a stray",
 			on(b).move(cluster.Move{From: a, To: b, Phase: cluster.PhasePrecopy, Ready: true}).runs(dbSpec(2), created), ""},
 		{"arriving: only the newest round is kept on a replica, and what users keep",

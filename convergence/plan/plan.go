@@ -114,8 +114,12 @@ type Observed struct {
 	// Undecided are the moves whose commit was asked for and not answered before the agent was
 	// restarted. Nobody may touch their volumes until the control service has been asked.
 	Undecided map[cluster.VolumeID]cluster.Move
-	// GaveUp are the moves whose failure the control service has acknowledged.
-	GaveUp map[cluster.MoveID]int
+	// Broken are the attempts of moves that ended here without the volume having moved, and
+	// GaveUp those of which the control service knows.
+	Broken, GaveUp map[cluster.MoveID]int
+	// Answered are the attempts that this node, as their target, has said to be ready for, or
+	// to refuse.
+	Answered map[cluster.MoveID]int
 	// Address is the node's own; Path returns where a volume is mounted.
 	Address string
 	Path    func(cluster.VolumeID) string

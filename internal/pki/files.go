@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/durable"
 )
 
 // A pair is a certificate and its key.
@@ -89,7 +88,17 @@ func create(path string, data []byte) error {
 	if err := os.Link(f.Name(), path); err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
-	return durable.SyncDir(dir)
+	return syncDir(dir)
+}
+
+// syncDir makes the entries of a directory survive a loss of power: the certificates of nodes
+// that were carried away must not outlive their authority.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // copyFile copies a file between directories, unless there is one.

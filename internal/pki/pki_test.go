@@ -196,6 +196,12 @@ func TestNodeDirectoryIsEnoughForAnAgent(t *testing.T) {
 	if id := connect(t, control, node, pki.Node); id.NodeID() != nodeID {
 		t.Errorf("the server saw %v, want node %s", id, nodeID)
 	}
+	if id, err := pki.NodeIDIn(node); err != nil || id != nodeID {
+		t.Errorf("the node's own id = %s, %v; want %s", id, err, nodeID)
+	}
+	if id, err := pki.NodeIDIn(control); !errors.Is(err, cluster.ErrNotFound) {
+		t.Errorf("a directory without a node: %s, %v; want ErrNotFound", id, err)
+	}
 	ours, err := pki.GossipKey(control)
 	must(t, err)
 	theirs, err := pki.GossipKey(node)

@@ -181,9 +181,10 @@ func MoveContainer(c *cluster.Configuration, name, node string) (Container, erro
 	app.Node = nodeID(node)
 	c.Applications[app.Name] = app
 	if app.Volume != nil {
-		v := c.Volumes[app.Volume.Volume]
-		v.Primary = app.Node
-		c.Volumes[v.ID] = v
+		if v, ok := c.Volumes[app.Volume.Volume]; ok {
+			v.Primary = app.Node
+			c.Volumes[v.ID] = v
+		}
 	}
 	return containerOf(app), nil
 }

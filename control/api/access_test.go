@@ -1,0 +1,114 @@
+package api_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/drover/drover/control/api"
+	"github.com/drover/drover/control/api/apitest"
+)
+
+// rules says who may call what: u is a user, a the node that the path names, b another one.
+const rules = `
+u a b  GET    /v1/drover
+u - -  GET    /v1/status
+u - -  GET    /v1/configuration
+u - -  PUT    /v1/configuration
+u a b  GET    /v1/nodes
+- a -  PUT    /v1/nodes/:node
+- a -  PUT    /v1/nodes/:node/state
+- a -  GET    /v1/nodes/:node/slice
+- a -  POST   /v1/nodes/:node/events
+u a b  GET    /v1/events
+u a b  GET    /v1/moves
+u - -  POST   /v1/moves
+u a b  GET    /v1/moves/:move
+u - -  POST   /v1/moves/:move/abort
+- a b  POST   /v1/moves/:move/ready
+- a b  POST   /v1/moves/:move/progress
+- a b  POST   /v1/moves/:move/hold
+- a b  POST   /v1/moves/:move/commit
+- a b  POST   /v1/moves/:move/failed
+u a b  GET    /v1/volumes
+u a b  GET    /v1/volumes/:volume
+u a b  GET    /v1/volumes/:volume/snapshots
+u - -  POST   /v1/volumes/:volume/snapshots
+u - -  GET    /v1/version
+u - -  GET    /v1/configuration/datasets
+u - -  POST   /v1/configuration/datasets
+u - -  POST   /v1/configuration/datasets/:dataset
+u - -  DELETE /v1/configuration/datasets/:dataset
+u - -  GET    /v1/configuration/containers
+u - -  POST   /v1/configuration/containers
+u - -  POST   /v1/configuration/containers/:name
+u - -  DELETE /v1/configuration/containers/:name
+u - -  GET    /v1/configuration/leases
+u - -  POST   /v1/configuration/leases
+u - -  DELETE /v1/configuration/leases/:dataset
+u - -  POST   /v1/configuration/_compose
+u - -  GET    /v1/state/datasets
+u - -  GET    /v1/state/containers
+u - -  GET    /v1/state/nodes
+u - -  GET    /v1/state/nodes/by_era/:era
+`
+
+func TestWhoMayCallWhat(t *testing.T) {
+	f := newFixture(t, api.Options{})
+	var ruled []string
+	for line := range strings.Lines(strings.TrimSpace(rules)) {
+		fields := strings.Fields(line)
+		method, path := fields[3], fields[4]
+		ruled = append(ruled, method+" "+path)
+		target := strings.ReplaceAll(path, ":node", string(apitest.NodeA))
+		for i, cn := range []string{user, nodeA, nodeB} {
+			allowed := fields[i] != "-"
+			w := f.do(cn, method, target, "")
+			if (w.Code != http.StatusForbidden) != allowed {
+				t.Errorf("%s as %s: %d %s, want allowed %v", method+" "+path, cn, w.Code, w.Body, allowed)
+			}
+		}
+		for _, cn := range []string{"", "control-service", "somebody"} {
+			if w := f.do(cn, method, target, ""); w.Code != http.StatusForbidden {
+				t.Errorf("%s as %q: %d %s, want 403", method+" "+path, cn, w.Code, w.Body)
+			}
+		}
+	}
+	for _, route := range api.Routes() {
+		if !slices.Contains(ruled, route) {
+			t.Errorf("%s has no rule here: say who may call it", route)
+		}
+	}
+	if len(ruled) != len(api.Routes()) {
+		t.Errorf("%d rules for %d routes", len(ruled), len(api.Routes()))
+	}
+}
+
+func TestNodesSpeakForThemselvesOnly(t *testing.T) {
+	f := newFixture(t, api.Options{})
+	own := "/v1/nodes/" + string(apitest.NodeA)
+	for _, tt := range []struct {
+		rule, method, path, body string
+		status                   int
+	}{
+		{"itself", "PUT", own, `{"id": "` + string(apitest.NodeA) + `"}`, 204},
+		{"another in the body", "PUT", own, `{"id": "` + string(apitest.NodeB) + `"}`, 403},
+		{"nobody in the body", "PUT", own, `{}`, 403},
+		{"its own state", "PUT", own + "/state", `{"node": "` + string(apitest.NodeA) + `"}`, 204},
+		{"the state of another", "PUT", own + "/state", `{"node": "` + string(apitest.NodeB) + `"}`, 403},
+		{"its own event", "POST", own + "/events", `{"node": "` + string(apitest.NodeA) + `", "kind": "k"}`, 204},
+		{"an event of its own by the path", "POST", own + "/events", `{"kind": "k"}`, 204},
+		{"an event of another", "POST", own + "/events", `{"node": "` + string(apitest.NodeB) + `", "kind": "k"}`, 403},
+		{"its id in upper case", "PUT", "/v1/nodes/" + strings.ToUpper(string(apitest.NodeA)), `{"id": "` + string(apitest.NodeA) + `"}`, 403},
+	} {
+		before := len(f.service.Calls())
+		w := f.do(nodeA, tt.method, tt.path, tt.body)
+		if w.Code != tt.status {
+			t.Errorf("%s: %d %s, want %d", tt.rule, w.Code, w.Body, tt.status)
+		}
+		if called := len(f.service.Calls()) > before; called != (tt.status == 204) {
+			t.Errorf("%s: the service was called: %v", tt.rule, called)
+		}
+	}
+}

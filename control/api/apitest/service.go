@@ -1,0 +1,278 @@
+package apitest
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
+)
+
+// A Call is a call of a Service that changes something, with its arguments but the context.
+type Call struct {
+	Method    string
+	Arguments []any
+}
+
+// World is what a Service answers.
+type World struct {
+	Configuration cluster.Configuration
+	Revision      cluster.Revision
+	// Status is completed with what the other fields say.
+	Status       wire.Status
+	Nodes        []wire.NodeStatus
+	Slice        cluster.Slice
+	Moves        []cluster.Move
+	MoveRevision cluster.Revision
+	Volumes      []wire.VolumeStatus
+	Events       []cluster.Event
+	// Err, if set, is the error of every call that has one; Panic what every call panics with.
+	Err   error
+	Panic any
+}
+
+// A Service implements api.Service. Use NewService.
+type Service struct {
+	mu      sync.Mutex
+	world   World
+	calls   []Call
+	changed chan struct{} // closed when the world changes
+}
+
+// NewService returns a service with an empty configuration at revision 1.
+func NewService() *Service {
+	return &Service{
+		world:   World{Configuration: cluster.Configuration{}.Clone(), Revision: 1},
+		changed: make(chan struct{}),
+	}
+}
+
+// Set changes what the service answers, and frees those who wait for a change.
+func (s *Service) Set(change func(*World)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.world)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Calls returns the calls so far.
+func (s *Service) Calls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// see returns the world, and a channel that is closed when it is another one.
+func (s *Service) see() (World, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.world.Panic != nil {
+		panic(s.world.Panic)
+	}
+	return s.world, s.changed
+}
+
+func (s *Service) call(method string, arguments ...any) error {
+	s.mu.Lock()
+	s.calls = append(s.calls, Call{method, arguments})
+	s.mu.Unlock()
+	w, _ := s.see()
+	return w.Err
+}
+
+// wait returns the world as soon as it is as asked, or the error of ctx.
+func (s *Service) wait(ctx context.Context, asked func(World) bool) (World, error) {
+	for {
+		w, changed := s.see()
+		if w.Err != nil || asked(w) {
+			return w, w.Err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return w, ctx.Err()
+		}
+	}
+}
+
+// Version implements api.Service.
+func (s *Service) Version() wire.Version { return wire.Version{Version: "test", Cluster: "c"} }
+
+// Status implements api.Service.
+func (s *Service) Status() wire.Status {
+	w, _ := s.see()
+	w.Status.Revision, w.Status.Nodes, w.Status.Configuration, w.Status.Moves = w.Revision, w.Nodes, w.Configuration, w.Moves
+	return w.Status
+}
+
+// Configuration implements api.Service.
+func (s *Service) Configuration() (cluster.Configuration, cluster.Revision) {
+	w, _ := s.see()
+	return w.Configuration.Clone(), w.Revision
+}
+
+// Configure implements api.Service.
+func (s *Service) Configure(_ context.Context, from cluster.Revision, next cluster.Configuration) (wire.ConfigurationDocument, error) {
+	if err := s.call("Configure", from, next); err != nil {
+		return wire.ConfigurationDocument{}, err
+	}
+	return s.replace(from, func(c *cluster.Configuration) error { *c = next; return nil })
+}
+
+// Edit implements api.Service.
+func (s *Service) Edit(_ context.Context, edit func(*cluster.Configuration) error) (wire.ConfigurationDocument, error) {
+	if w, _ := s.see(); w.Err != nil {
+		return wire.ConfigurationDocument{}, w.Err
+	}
+	// A first time for nothing: edit must bear to be called again.
+	if err := edit(new(s.copied())); err != nil {
+		return wire.ConfigurationDocument{}, err
+	}
+	return s.replace(0, edit)
+}
+
+func (s *Service) copied() cluster.Configuration {
+	c, _ := s.Configuration()
+	return c
+}
+
+func (s *Service) replace(from cluster.Revision, edit func(*cluster.Configuration) error) (wire.ConfigurationDocument, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from != 0 && from != s.world.Revision {
+		return wire.ConfigurationDocument{}, fmt.Errorf("%w: the configuration is at revision %d", cluster.ErrStale, s.world.Revision)
+	}
+	next := s.world.Configuration.Clone()
+	if err := edit(&next); err != nil {
+		return wire.ConfigurationDocument{}, err
+	}
+	if err := next.Validate().Err(); err != nil {
+		return wire.ConfigurationDocument{}, err
+	}
+	changed := !reflect.DeepEqual(next.Clone(), s.world.Configuration.Clone())
+	if changed {
+		s.world.Revision++
+		s.world.Configuration = next
+	}
+	return wire.ConfigurationDocument{Revision: s.world.Revision, Configuration: next, Changed: changed}, nil
+}
+
+// Nodes implements api.Service.
+func (s *Service) Nodes() []wire.NodeStatus {
+	w, _ := s.see()
+	return w.Nodes
+}
+
+// Register implements api.Service.
+func (s *Service) Register(_ context.Context, n cluster.Node) error { return s.call("Register", n) }
+
+// Report implements api.Service.
+func (s *Service) Report(_ context.Context, state cluster.NodeState) error {
+	return s.call("Report", state)
+}
+
+// Slice implements api.Service.
+func (s *Service) Slice(ctx context.Context, node cluster.NodeID, since cluster.Revision) (cluster.Slice, error) {
+	w, err := s.wait(ctx, func(w World) bool { return w.Slice.Revision != since })
+	w.Slice.Node = node
+	return w.Slice, err
+}
+
+// Moves implements api.Service.
+func (s *Service) Moves() []cluster.Move {
+	w, _ := s.see()
+	return w.Moves
+}
+
+// Move implements api.Service.
+func (s *Service) Move(ctx context.Context, id cluster.MoveID, since cluster.Revision) (cluster.Move, cluster.Revision, error) {
+	w, err := s.wait(ctx, func(w World) bool { return since == 0 || w.MoveRevision != since })
+	if err != nil {
+		return cluster.Move{}, 0, err
+	}
+	for _, m := range w.Moves {
+		if m.ID == id {
+			return m, w.MoveRevision, nil
+		}
+	}
+	return cluster.Move{}, 0, fmt.Errorf("%w: no move %s", cluster.ErrNotFound, id)
+}
+
+// RequestMove implements api.Service.
+func (s *Service) RequestMove(_ context.Context, r wire.MoveRequest) (cluster.Move, error) {
+	return cluster.Move{ID: "m", Application: r.Application, To: cluster.NodeID(r.To)}, s.call("RequestMove", r)
+}
+
+// AbortMove implements api.Service.
+func (s *Service) AbortMove(_ context.Context, id cluster.MoveID) (cluster.Move, error) {
+	return cluster.Move{ID: id, Aborting: true}, s.call("AbortMove", id)
+}
+
+// Ready implements api.Service.
+func (s *Service) Ready(_ context.Context, node cluster.NodeID, id cluster.MoveID, r wire.ReadyReport) error {
+	return s.call("Ready", node, id, r)
+}
+
+// Progress implements api.Service.
+func (s *Service) Progress(_ context.Context, node cluster.NodeID, id cluster.MoveID, r wire.ProgressReport) error {
+	return s.call("Progress", node, id, r)
+}
+
+// Hold implements api.Service.
+func (s *Service) Hold(_ context.Context, node cluster.NodeID, id cluster.MoveID, r wire.AttemptRequest) (wire.HoldResult, error) {
+	return wire.HoldResult{Holding: 2, Missing: []cluster.NodeID{NodeB}}, s.call("Hold", node, id, r)
+}
+
+// Commit implements api.Service.
+func (s *Service) Commit(_ context.Context, node cluster.NodeID, id cluster.MoveID, r wire.CommitRequest) (cluster.Ownership, error) {
+	return cluster.Ownership{Owner: NodeB, Epoch: r.Epoch + 1, Base: r.Base}, s.call("Commit", node, id, r)
+}
+
+// Failed implements api.Service.
+func (s *Service) Failed(_ context.Context, node cluster.NodeID, id cluster.MoveID, r wire.FailureReport) error {
+	return s.call("Failed", node, id, r)
+}
+
+// Volumes implements api.Service.
+func (s *Service) Volumes() []wire.VolumeStatus {
+	w, _ := s.see()
+	return w.Volumes
+}
+
+// Volume implements api.Service.
+func (s *Service) Volume(name string) (wire.VolumeStatus, error) {
+	for _, v := range s.Volumes() {
+		if v.Volume.Name == name || string(v.Volume.ID) == name {
+			return v, nil
+		}
+	}
+	return wire.VolumeStatus{}, fmt.Errorf("%w: no volume %s", cluster.ErrNotFound, name)
+}
+
+// RequestSnapshot implements api.Service.
+func (s *Service) RequestSnapshot(_ context.Context, volume string, r wire.SnapshotRequest) error {
+	return s.call("RequestSnapshot", volume, r)
+}
+
+// Events implements api.Service.
+func (s *Service) Events(ctx context.Context, since uint64) ([]cluster.Event, error) {
+	after := func(w World) []cluster.Event {
+		i := slices.IndexFunc(w.Events, func(e cluster.Event) bool { return e.ID > since })
+		if i < 0 {
+			return nil
+		}
+		return w.Events[i:]
+	}
+	w, err := s.wait(ctx, func(w World) bool { return len(after(w)) > 0 })
+	if err != nil && w.Err == nil {
+		return nil, nil // the time is up, and there are none
+	}
+	return after(w), err
+}
+
+// Record implements api.Service.
+func (s *Service) Record(_ context.Context, e cluster.Event) error { return s.call("Record", e) }

@@ -1,0 +1,42 @@
+package api
+
+import (
+	"fmt"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/internal/pki"
+)
+
+func (a *api) version(*gin.Context, pki.Identity) (reply, error) { return ok(a.service.Version()), nil }
+
+func (a *api) status(*gin.Context, pki.Identity) (reply, error) { return ok(a.service.Status()), nil }
+
+func (a *api) configuration(c *gin.Context, _ pki.Identity) (reply, error) {
+	configuration, revision := a.service.Configuration()
+	if c.GetHeader("If-None-Match") == wire.ETag(revision) {
+		return reply{status: notModified.status, revision: revision}, nil
+	}
+	document := wire.ConfigurationDocument{Revision: revision, Configuration: configuration}
+	return reply{body: document, revision: revision}, nil
+}
+
+func (a *api) configure(c *gin.Context, _ pki.Identity) (reply, error) {
+	from, err := ifMatch(c)
+	if err != nil {
+		return reply{}, err
+	}
+	var document wire.ConfigurationDocument
+	if err := decodeStrictly(c, &document); err != nil {
+		return reply{}, err
+	}
+	next := document.Configuration
+	if next.Applications == nil || next.Volumes == nil {
+		// Else a body that is empty by mistake would stop everything.
+		return reply{}, fmt.Errorf("%w: the configuration needs applications and volumes, if only empty ones", cluster.ErrInvalid)
+	}
+	document, err = a.service.Configure(c.Request.Context(), from, next)
+	return reply{body: document, revision: document.Revision}, err
+}

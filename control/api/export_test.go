@@ -1,0 +1,10 @@
+package api
+
+// Routes lists the routes as "METHOD path", for the test that asks whether each has its rule.
+func Routes() []string {
+	var all []string
+	for _, r := range new(api).routes() {
+		all = append(all, r.method+" "+r.path)
+	}
+	return all
+}

@@ -1,0 +1,76 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/pki"
+)
+
+func (a *api) nodes(*gin.Context, pki.Identity) (reply, error) {
+	return ok(list(a.service.Nodes())), nil
+}
+
+func (a *api) register(c *gin.Context, who pki.Identity) (reply, error) {
+	var node cluster.Node
+	if err := decode(c, &node); err != nil {
+		return reply{}, err
+	}
+	if err := speaksFor(who, node.ID); err != nil {
+		return reply{}, err
+	}
+	return noContent, a.service.Register(c.Request.Context(), node)
+}
+
+func (a *api) report(c *gin.Context, who pki.Identity) (reply, error) {
+	var state cluster.NodeState
+	if err := decode(c, &state); err != nil {
+		return reply{}, err
+	}
+	if err := speaksFor(who, state.Node); err != nil {
+		return reply{}, err
+	}
+	return noContent, a.service.Report(c.Request.Context(), state)
+}
+
+func (a *api) slice(c *gin.Context, who pki.Identity) (reply, error) {
+	p, err := pollOf(c)
+	if err != nil {
+		return reply{}, err
+	}
+	var slice cluster.Slice
+	changed, err := p.run(c.Request.Context(), func(ctx context.Context) (err error) {
+		slice, err = a.service.Slice(ctx, who.NodeID(), cluster.Revision(p.since))
+		return err
+	})
+	if err != nil || !changed {
+		return notModified, err
+	}
+	return reply{body: slice, revision: slice.Revision}, nil
+}
+
+func (a *api) record(c *gin.Context, who pki.Identity) (reply, error) {
+	var event cluster.Event
+	if err := decode(c, &event); err != nil {
+		return reply{}, err
+	}
+	if event.Node == "" {
+		event.Node = who.NodeID()
+	}
+	if err := speaksFor(who, event.Node); err != nil {
+		return reply{}, err
+	}
+	return noContent, a.service.Record(c.Request.Context(), event)
+}
+
+// speaksFor returns cluster.ErrForbidden if a body is of another node than the one that sent it:
+// that the path is right says nothing of the body.
+func speaksFor(who pki.Identity, node cluster.NodeID) error {
+	if node != who.NodeID() {
+		return fmt.Errorf("%w: %s cannot speak for node %q", cluster.ErrForbidden, who, node)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/internal/pki"
+)
+
+// A route is one call of the API.
+type route struct {
+	method, path string
+	access       access
+	handle       handler
+	// flocker: errors have exactly the fields that Flocker gave them.
+	flocker bool
+}
+
+// A handler carries out one call. The reply counts only without an error.
+type handler func(c *gin.Context, who pki.Identity) (reply, error)
+
+func (a *api) routes() []route { return slices.Concat(a.droverRoutes(), a.flockerRoutes()) }
+
+func (a *api) droverRoutes() []route {
+	const get, put, post = http.MethodGet, http.MethodPut, http.MethodPost
+	return []route{
+		{method: get, path: wire.PathDrover, access: anyone, handle: a.version},
+		// Both hold the environment of all applications, and so passwords: not for nodes.
+		{method: get, path: wire.PathStatus, access: users, handle: a.status},
+		{method: get, path: wire.PathConfiguration, access: users, handle: a.configuration},
+		{method: put, path: wire.PathConfiguration, access: users, handle: a.configure},
+
+		{method: get, path: wire.PathNodes, access: anyone, handle: a.nodes},
+		{method: put, path: wire.PathNode, access: itself, handle: a.register},
+		{method: put, path: wire.PathNodeState, access: itself, handle: a.report},
+		{method: get, path: wire.PathNodeSlice, access: itself, handle: a.slice},
+		{method: post, path: wire.PathNodeEvents, access: itself, handle: a.record},
+		{method: get, path: wire.PathEvents, access: anyone, handle: a.events},
+
+		{method: get, path: wire.PathMoves, access: anyone, handle: a.moves},
+		{method: get, path: wire.PathMove, access: anyone, handle: a.move},
+		{method: post, path: wire.PathMoves, access: users, handle: a.requestMove},
+		{method: post, path: wire.PathMoveAbort, access: users, handle: a.abortMove},
+		{method: post, path: wire.PathMoveReady, access: nodes, handle: a.ready},
+		{method: post, path: wire.PathMoveProgress, access: nodes, handle: a.progress},
+		{method: post, path: wire.PathMoveHold, access: nodes, handle: a.hold},
+		{method: post, path: wire.PathMoveCommit, access: nodes, handle: a.commit},
+		{method: post, path: wire.PathMoveFailed, access: nodes, handle: a.failed},
+
+		{method: get, path: wire.PathVolumes, access: anyone, handle: a.volumes},
+		{method: get, path: wire.PathVolume, access: anyone, handle: a.volume},
+		{method: get, path: wire.PathSnapshots, access: anyone, handle: a.snapshots},
+		{method: post, path: wire.PathSnapshots, access: users, handle: a.requestSnapshot},
+	}
+}
+
+func (a *api) flockerRoutes() []route {
+	const get, post, del = http.MethodGet, http.MethodPost, http.MethodDelete
+	routes := []route{
+		{method: get, path: "/v1/version", handle: a.flockerVersion},
+		{method: get, path: "/v1/configuration/datasets", handle: a.datasets},
+		{method: post, path: "/v1/configuration/datasets", handle: a.createDataset},
+		{method: post, path: "/v1/configuration/datasets/:dataset", handle: a.updateDataset},
+		{method: del, path: "/v1/configuration/datasets/:dataset", handle: a.deleteDataset},
+		{method: get, path: "/v1/configuration/containers", handle: a.containers},
+		{method: post, path: "/v1/configuration/containers", handle: a.createContainer},
+		{method: post, path: "/v1/configuration/containers/:name", handle: a.moveContainer},
+		{method: del, path: "/v1/configuration/containers/:name", handle: a.deleteContainer},
+		{method: get, path: "/v1/configuration/leases", handle: a.leases},
+		{method: post, path: "/v1/configuration/leases", handle: a.acquireLease},
+		{method: del, path: "/v1/configuration/leases/:dataset", handle: a.releaseLease},
+		{method: post, path: "/v1/configuration/_compose", handle: a.compose},
+		{method: get, path: "/v1/state/datasets", handle: a.datasetStates},
+		{method: get, path: "/v1/state/containers", handle: a.containerStates},
+		{method: get, path: "/v1/state/nodes", handle: a.nodeStates},
+		{method: get, path: "/v1/state/nodes/by_era/:era", handle: a.nodeByEra},
+	}
+	for i := range routes {
+		// On this port Flocker let users in and nobody else.
+		routes[i].access, routes[i].flocker = users, true
+	}
+	return routes
+}

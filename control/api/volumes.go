@@ -1,0 +1,47 @@
+package api
+
+import (
+	"github.com/gin-gonic/gin"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/internal/pki"
+)
+
+func (a *api) volumes(*gin.Context, pki.Identity) (reply, error) {
+	return ok(list(a.service.Volumes())), nil
+}
+
+func (a *api) volume(c *gin.Context, _ pki.Identity) (reply, error) {
+	v, err := a.service.Volume(c.Param("volume"))
+	return ok(v), err
+}
+
+// snapshots answers those that the owner's copy holds for users; what transfers left is not
+// theirs to count on.
+func (a *api) snapshots(c *gin.Context, _ pki.Identity) (reply, error) {
+	v, err := a.service.Volume(c.Param("volume"))
+	if err != nil {
+		return reply{}, err
+	}
+	kept := []cluster.Snapshot{}
+	for _, copied := range v.Copies {
+		if copied.Node != v.Ownership.Owner {
+			continue
+		}
+		for _, s := range copied.Copy.Snapshots {
+			if s.Kept {
+				kept = append(kept, s)
+			}
+		}
+	}
+	return ok(kept), nil
+}
+
+func (a *api) requestSnapshot(c *gin.Context, _ pki.Identity) (reply, error) {
+	var r wire.SnapshotRequest
+	if err := decodeStrictly(c, &r); err != nil {
+		return reply{}, err
+	}
+	return noContent, a.service.RequestSnapshot(c.Request.Context(), c.Param("volume"), r)
+}

@@ -1,0 +1,77 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/drover/drover/cluster"
+)
+
+func TestEvents(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		first, err := l.Events(l.ctx, 0)
+		l.ok(err)
+		last := first[len(first)-1].ID
+		for i, e := range first {
+			if e.ID != uint64(i+1) || e.Time.IsZero() {
+				t.Errorf("event %d is %+v", i, e)
+			}
+		}
+
+		soon, cancel := context.WithTimeout(l.ctx, time.Second)
+		defer cancel()
+		if none, err := l.Events(soon, last); err != nil || len(none) != 0 {
+			t.Errorf("with nothing new: %v, %v; want neither", none, err)
+		}
+
+		got := make(chan []cluster.Event, 1)
+		go func() {
+			events, err := l.Events(l.ctx, last)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- events
+		}()
+		synctest.Wait()
+		l.ok(l.Record(l.ctx, cluster.Event{Node: "a", Kind: "killed", Message: "db did not stop in time and was killed"}))
+		if events := arrived(t, got); len(events) != 1 || events[0].ID != last+1 || events[0].Kind != "killed" {
+			t.Errorf("woken with %+v", events)
+		}
+
+		l.restart()
+		l.ok(l.Record(l.ctx, cluster.Event{Kind: "x", Message: "y"}))
+		if events, _ := l.Events(l.ctx, last); len(events) != 2 || events[1].ID != last+2 {
+			t.Errorf("after a restart there are %+v", events)
+		}
+		l.wantKind(l.Record(l.ctx, cluster.Event{Kind: "x"}), cluster.ErrInvalid)
+	})
+}
+
+func TestTheNewestEventsAreKept(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		for range 3 {
+			_, err := l.update(l.ctx, func(d *draft) error {
+				for i := range keptEvents / 2 {
+					d.event(cluster.Event{Kind: "test", Message: fmt.Sprint(i)})
+				}
+				return nil
+			})
+			l.ok(err)
+		}
+		check := func() {
+			t.Helper()
+			events, err := l.Events(l.ctx, 0)
+			l.ok(err)
+			newest := events[len(events)-1].ID
+			if len(events) != keptEvents || events[0].ID != newest-keptEvents+1 {
+				t.Errorf("kept are %d events from %d to %d", len(events), events[0].ID, newest)
+			}
+		}
+		check()
+		l.restart()
+		check()
+	})
+}

@@ -1,0 +1,181 @@
+// Package membership knows which nodes are there, by gossip (SWIM, hashicorp/memberlist).
+//
+//	m, err := membership.Start(membership.Options{ID: id, Bind: "10.0.0.1:7946", Key: key})
+//	m.SetPeers(map[cluster.NodeID]string{b: "10.0.0.2:7946"})
+//	<-m.Changed()
+//	m.View()
+//
+// What it says wakes things up and is shown to people. It never decides who may write: a node
+// that looks dead from here may only be behind a cut cable, and still be writing.
+package membership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"github.com/drover/drover/cluster"
+)
+
+// Options are how to take part.
+type Options struct {
+	ID cluster.NodeID
+	// Bind is the IP address and port to gossip on, UDP and TCP.
+	Bind string
+	// Key encrypts all gossip: 16, 24 or 32 bytes, the same for every node. It is required.
+	Key []byte
+	// Rejoin is about how often peers that are missing are asked to join again: 5 s.
+	Rejoin time.Duration
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// A Membership is this node's part in the gossip.
+type Membership struct {
+	list    *memberlist.Memberlist
+	log     *slog.Logger
+	changed chan struct{} // has room for one
+	cancel  context.CancelFunc
+	rejoins sync.WaitGroup
+
+	mu    sync.Mutex
+	peers map[cluster.NodeID]string // as the cluster's records say
+	alive map[cluster.NodeID]bool
+}
+
+// Start begins to take part. It knows nobody before SetPeers.
+func Start(o Options) (*Membership, error) {
+	if len(o.Key) == 0 {
+		return nil, fmt.Errorf("%w: membership without a key would let anybody in", cluster.ErrInvalid)
+	}
+	host, portText, err := net.SplitHostPort(o.Bind)
+	if err != nil {
+		return nil, fmt.Errorf("%w: gossip address %q: %w", cluster.ErrInvalid, o.Bind, err)
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return nil, fmt.Errorf("%w: gossip address %q: %w", cluster.ErrInvalid, o.Bind, err)
+	}
+	m := &Membership{log: o.Log, changed: make(chan struct{}, 1), peers: map[cluster.NodeID]string{}, alive: map[cluster.NodeID]bool{}}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	config := memberlist.DefaultLANConfig()
+	config.Name = string(o.ID)
+	config.BindAddr, config.BindPort, config.AdvertisePort = host, port, port
+	config.SecretKey = o.Key
+	config.Events = m
+	config.Logger = slog.NewLogLogger(m.log.Handler(), slog.LevelDebug)
+	// A node that comes back with another address, or after a long partition, is taken at once.
+	config.DeadNodeReclaimTime = time.Second
+	if m.list, err = memberlist.Create(config); err != nil {
+		return nil, fmt.Errorf("take part in membership at %s: %w", o.Bind, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.cancel = cancel
+	every := o.Rejoin
+	if every <= 0 {
+		every = 5 * time.Second
+	}
+	m.rejoins.Go(func() { m.rejoin(ctx, every) })
+	return m, nil
+}
+
+// SetPeers says which other nodes there should be, and where they gossip.
+func (m *Membership) SetPeers(peers map[cluster.NodeID]string) {
+	m.mu.Lock()
+	added := false
+	for id, address := range peers {
+		added = added || m.peers[id] != address
+	}
+	m.peers = peers
+	m.mu.Unlock()
+	if added {
+		m.rejoins.Go(m.joinMissing)
+	}
+}
+
+// View says of each known node whether it looks alive or dead from here.
+func (m *Membership) View() map[cluster.NodeID]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	view := make(map[cluster.NodeID]string, len(m.peers))
+	for id := range m.peers {
+		view[id] = "dead"
+		if m.alive[id] {
+			view[id] = "alive"
+		}
+	}
+	return view
+}
+
+// Changed receives a value soon after a node appeared or disappeared.
+func (m *Membership) Changed() <-chan struct{} { return m.changed }
+
+// Leave says goodbye to the others, as far as ctx allows, and ends.
+func (m *Membership) Leave(ctx context.Context) error {
+	m.cancel()
+	m.rejoins.Wait()
+	patience := time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		patience = time.Until(deadline)
+	}
+	return errors.Join(m.list.Leave(patience), m.list.Shutdown())
+}
+
+// rejoin asks peers that are missing to join, again and again: memberlist forgets a dead node
+// after a while, so that a long partition would last for ever.
+func (m *Membership) rejoin(ctx context.Context, every time.Duration) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every/2 + rand.N(every)):
+			m.joinMissing()
+		}
+	}
+}
+
+func (m *Membership) joinMissing() {
+	m.mu.Lock()
+	var missing []string
+	for id, address := range m.peers {
+		if !m.alive[id] {
+			missing = append(missing, address)
+		}
+	}
+	m.mu.Unlock()
+	if len(missing) == 0 {
+		return
+	}
+	if _, err := m.list.Join(missing); err != nil {
+		m.log.Debug("some peers did not join", "error", err)
+	}
+}
+
+// NotifyJoin is called by memberlist.
+func (m *Membership) NotifyJoin(n *memberlist.Node) { m.note(n, true) }
+
+// NotifyLeave is called by memberlist.
+func (m *Membership) NotifyLeave(n *memberlist.Node) { m.note(n, false) }
+
+// NotifyUpdate is called by memberlist.
+func (m *Membership) NotifyUpdate(*memberlist.Node) {}
+
+func (m *Membership) note(n *memberlist.Node, alive bool) {
+	m.mu.Lock()
+	m.alive[cluster.NodeID(n.Name)] = alive
+	m.mu.Unlock()
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,130 @@
+package deploy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/drover/drover/cluster"
+)
+
+// Configuration returns what the cluster's configuration becomes when the files are deployed over
+// the current one. Nodes are those that are known, whether or not they are up.
+//
+// The applications are replaced by those of the file; one that no node names is defined but runs
+// nowhere. A volume is put where its application is placed, and takes the size of the file. No
+// volume is dropped: one whose application left the file stays where it is with its data, and so
+// does that of an application that runs nowhere. Leases stay.
+//
+// The current configuration is not changed, and the result shares nothing with it. What stands
+// against it is returned as Errors.
+func (f *Files) Configuration(current cluster.Configuration, nodes []cluster.Node) (cluster.Configuration, error) {
+	where, unknown := f.resolve(nodes)
+	next, clashes := f.merge(current, where)
+	wrong := inOrder(append(clashes, f.locate(next.Validate(), clashes)...))
+	wrong = append(wrong, inOrder(unknown)...)
+	if len(wrong) > 0 {
+		return cluster.Configuration{}, wrong
+	}
+	return next, nil
+}
+
+// resolve returns the node of each application that is placed.
+func (f *Files) resolve(nodes []cluster.Node) (map[cluster.AppName]cluster.NodeID, Errors) {
+	where := map[cluster.AppName]cluster.NodeID{}
+	var wrong Errors
+	for _, p := range f.placements {
+		id, problem := findNode(nodes, p.node)
+		if problem != "" {
+			wrong = append(wrong, Error{File: p.at.file, Line: p.at.line, Path: p.at.path, Message: problem,
+				flocker: fmt.Sprintf("No known node with address %s.", p.node)})
+			continue
+		}
+		for _, name := range p.applications {
+			where[name] = id
+		}
+	}
+	return where, wrong
+}
+
+// findNode returns the node with that id, address or name, or what is wrong with the word.
+func findNode(nodes []cluster.Node, word string) (cluster.NodeID, string) {
+	for _, is := range []func(cluster.Node) bool{
+		func(n cluster.Node) bool { return string(n.ID) == word },
+		func(n cluster.Node) bool { return n.Address == word },
+		func(n cluster.Node) bool { return n.Name == word },
+	} {
+		var found []cluster.Node
+		for _, n := range nodes {
+			if is(n) {
+				found = append(found, n)
+			}
+		}
+		switch {
+		case len(found) == 1:
+			return found[0].ID, ""
+		case len(found) > 1:
+			return "", fmt.Sprintf("%q could be %s: use an id", word, listNodes(found, true))
+		}
+	}
+	if len(nodes) == 0 {
+		return "", fmt.Sprintf("no node %q: none has joined the cluster yet", word)
+	}
+	return "", fmt.Sprintf("no node %q: use the address, name or id of one of %s", word, listNodes(nodes, false))
+}
+
+func listNodes(nodes []cluster.Node, ids bool) string {
+	var words []string
+	for _, n := range nodes {
+		word := describe(n)
+		if ids {
+			word += " " + string(n.ID)
+		}
+		words = append(words, word)
+	}
+	slices.Sort(words)
+	return strings.Join(words, ", ")
+}
+
+// merge returns current with the applications of the file, placed, and their volumes.
+func (f *Files) merge(current cluster.Configuration, where map[cluster.AppName]cluster.NodeID) (cluster.Configuration, Errors) {
+	next := current.Clone()
+	next.Applications = make(map[cluster.AppName]cluster.Application, len(f.definitions))
+	var clashes Errors
+	for _, d := range f.definitions {
+		app := d.application.Clone()
+		app.Node = where[app.Name]
+		next.Applications[app.Name] = app
+		if app.Volume == nil {
+			continue
+		}
+		v, problem := volumeFor(next, app)
+		if problem != "" {
+			clashes = append(clashes, f.errorAt("applications."+string(app.Name)+".volume", problem))
+			continue
+		}
+		v.MaximumSize = d.maximumSize
+		if app.Node != "" {
+			v.Primary = app.Node
+		}
+		next.Volumes[v.ID] = v
+	}
+	return next, clashes
+}
+
+// volumeFor returns the volume of an application: the one in c if there is one, else a new one
+// that has no place yet. Where that would hide data behind an empty volume, it says so instead.
+func volumeFor(c cluster.Configuration, app cluster.Application) (cluster.Volume, string) {
+	id, name := app.Volume.Volume, string(app.Name)
+	v, exists := c.Volumes[id]
+	switch {
+	case exists && v.Deleted:
+		return v, fmt.Sprintf("volume %s was deleted: undelete it to use its data, or set dataset_id to a new UUID for an empty volume", id)
+	case exists:
+		return v, ""
+	}
+	if other, taken := c.VolumeNamed(name); taken {
+		return v, fmt.Sprintf("another volume is named %q: set dataset_id to %s to use its data, or choose another name for the application", name, other.ID)
+	}
+	return cluster.Volume{ID: id, Name: name, Metadata: map[string]string{"name": name}}, ""
+}
