@@ -33,6 +33,7 @@ import (
 	"github.com/drover/drover/convergence/handoff"
 	"github.com/drover/drover/convergence/plan"
 	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/internal/fault"
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/transfer"
 )
@@ -166,6 +167,7 @@ func (a *Agent) Permit(from cluster.NodeID, d volume.Delta) error {
 	defer a.mu.Unlock()
 	for _, m := range a.slice.Moves {
 		if m.Volume == d.Volume && m.From == from && m.To == a.Node.ID && !m.Phase.Committed() && !m.Phase.Ended() {
+			fault.Point("arrive.receive")
 			return nil
 		}
 	}
