@@ -50,6 +50,9 @@ type ApplicationState struct {
 	// Epoch is the ownership epoch of the volume that the application was started on; zero
 	// without a volume. Routes ignore an endpoint with another epoch than the volume's record.
 	Epoch Epoch `json:"epoch,omitempty"`
+	// Volume is what it uses, and Fingerprint identifies the definition that it was made from.
+	Volume      VolumeID `json:"volume,omitempty"`
+	Fingerprint string   `json:"fingerprint,omitempty"`
 	// Endpoints maps each declared internal port to the host:port that serves it.
 	Endpoints map[int]string `json:"endpoints,omitempty"`
 	Restarts  int            `json:"restarts,omitempty"`

@@ -70,7 +70,7 @@ func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
 
 func (a *Agent) applicationState(i runtime.Instance) cluster.ApplicationState {
 	s := cluster.ApplicationState{Name: i.Name, Running: i.Running, Healthy: i.Running && i.Healthy,
-		Epoch: i.Epoch, Endpoints: i.Endpoints, Started: i.Started, Reason: i.Reason}
+		Epoch: i.Epoch, Volume: i.Volume, Fingerprint: i.Fingerprint, Endpoints: i.Endpoints, Started: i.Started, Reason: i.Reason}
 	if h := a.restarts[i.Name]; h != nil {
 		s.Restarts = h.count
 	}

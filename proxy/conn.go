@@ -48,6 +48,7 @@ func (c *conn) reach() bool {
 			continue
 		}
 		if view.Endpoint != "" {
+			w.ask()
 			err := c.connect(view.Endpoint)
 			if err == nil {
 				return true

@@ -14,27 +14,32 @@ type wait struct {
 	counters *counters
 	patience time.Duration
 
-	began   time.Time // the first time that it had to wait; zero: not yet
-	failing time.Time // since when the endpoint has not answered; zero: it was not asked
-	pause   time.Duration
+	began time.Time // when it began; zero: it did not have to wait yet
+	asked time.Time // since when the endpoint has not answered; zero: it was not asked
+	pause time.Duration
 }
 
 // held waits until the gate moves. The gate sees to it that it does.
 func (w *wait) held(v View) {
-	w.begin()
+	w.begin(time.Now())
 	<-v.Moved
-	w.failing, w.pause = time.Time{}, 0
+	w.asked, w.pause = time.Time{}, 0
+}
+
+// ask notes that the endpoint is asked now.
+func (w *wait) ask() {
+	if w.asked.IsZero() {
+		w.asked = time.Now()
+	}
 }
 
 // again waits until it makes sense to look at the gate and try again: until the gate moves, or
 // for a short time. It returns false when patience is over, which is counted from when the
-// endpoint first did not answer, or from the first wait where there is no endpoint.
+// endpoint was first asked in vain, or from the first wait where there is no endpoint.
 func (w *wait) again(v View) bool {
-	w.begin()
-	if w.failing.IsZero() {
-		w.failing = time.Now()
-	}
-	since := w.failing
+	w.ask()
+	w.begin(w.asked)
+	since := w.asked
 	if v.Endpoint == "" {
 		since = w.began
 	}
@@ -55,9 +60,9 @@ func (w *wait) again(v View) bool {
 	return true
 }
 
-func (w *wait) begin() {
+func (w *wait) begin(at time.Time) {
 	if w.began.IsZero() {
-		w.began = time.Now()
+		w.began = at
 		w.counters.held.Add(1)
 	}
 }

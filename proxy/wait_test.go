@@ -58,6 +58,21 @@ func TestWaitPatience(t *testing.T) {
 	}
 }
 
+func TestWaitCountsTheAttemptItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := wait{counters: new(counters), patience: time.Second}
+		w.ask()
+		time.Sleep(dialTimeout) // an endpoint that is silent
+		if w.again(still(here)) {
+			t.Error("goes on though the attempt took all of its patience")
+		}
+		w.end()
+		if got := time.Duration(w.counters.longest.Load()); got != dialTimeout {
+			t.Errorf("it has waited for %s, want %s", got, dialTimeout)
+		}
+	})
+}
+
 func TestWaitEndsWhenTheGateMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, endpoint := range []string{here, ""} {
@@ -91,9 +106,9 @@ func TestWaitKeepsAccount(t *testing.T) {
 		}
 		for _, d := range []time.Duration{time.Second, 3 * time.Second, 2 * time.Second} {
 			w := wait{counters: &c, patience: time.Minute}
-			w.begin()
+			w.begin(time.Now())
 			time.Sleep(d)
-			w.begin() // a second wait of the same connection
+			w.begin(time.Now()) // a second wait of the same connection
 			if got := c.held.Load(); got != 1 {
 				t.Errorf("%d connections are held, want 1", got)
 			}

@@ -28,15 +28,33 @@ func (a *api) configure(c *gin.Context, _ pki.Identity) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	next, err := wanted(c)
+	if err != nil {
+		return reply{}, err
+	}
+	document, err := a.service.Configure(c.Request.Context(), from, next)
+	return reply{body: document, revision: document.Revision}, err
+}
+
+func (a *api) preview(c *gin.Context, _ pki.Identity) (reply, error) {
+	next, err := wanted(c)
+	if err != nil {
+		return reply{}, err
+	}
+	steps, err := a.service.Preview(c.Request.Context(), next)
+	return ok(steps), err
+}
+
+// wanted reads the configuration of a request.
+func wanted(c *gin.Context) (cluster.Configuration, error) {
 	var document wire.ConfigurationDocument
 	if err := decodeStrictly(c, &document); err != nil {
-		return reply{}, err
+		return cluster.Configuration{}, err
 	}
 	next := document.Configuration
 	if next.Applications == nil || next.Volumes == nil {
 		// Else a body that is empty by mistake would stop everything.
-		return reply{}, fmt.Errorf("%w: the configuration needs applications and volumes, if only empty ones", cluster.ErrInvalid)
+		return next, fmt.Errorf("%w: the configuration needs applications and volumes, if only empty ones", cluster.ErrInvalid)
 	}
-	document, err = a.service.Configure(c.Request.Context(), from, next)
-	return reply{body: document, revision: document.Revision}, err
+	return next, nil
 }

@@ -32,6 +32,7 @@ func (a *api) droverRoutes() []route {
 		{method: get, path: wire.PathStatus, access: users, handle: a.status},
 		{method: get, path: wire.PathConfiguration, access: users, handle: a.configuration},
 		{method: put, path: wire.PathConfiguration, access: users, handle: a.configure},
+		{method: post, path: wire.PathPreview, access: users, handle: a.preview},
 
 		{method: get, path: wire.PathNodes, access: anyone, handle: a.nodes},
 		{method: put, path: wire.PathNode, access: itself, handle: a.register},

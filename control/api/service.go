@@ -26,6 +26,8 @@ type ConfigurationService interface {
 	// Configure replaces the configuration. With a from other than zero it must be of that
 	// revision still, else the result is cluster.ErrStale.
 	Configure(ctx context.Context, from cluster.Revision, next cluster.Configuration) (wire.ConfigurationDocument, error)
+	// Preview says what Configure would lead to, and changes nothing.
+	Preview(ctx context.Context, next cluster.Configuration) ([]wire.PlannedStep, error)
 	// Edit changes the configuration as one write. It may call edit several times, each time
 	// with a configuration that edit may change. The error of edit is returned as it is.
 	Edit(ctx context.Context, edit func(*cluster.Configuration) error) (wire.ConfigurationDocument, error)

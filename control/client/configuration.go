@@ -27,6 +27,11 @@ func (c *Client) Configure(ctx context.Context, from cluster.Revision, next clus
 	return document, err
 }
 
+// Preview returns what would happen if next were the configuration.
+func (c *Client) Preview(ctx context.Context, next cluster.Configuration) ([]wire.PlannedStep, error) {
+	return post[[]wire.PlannedStep](ctx, c, wire.PathPreview, wire.ConfigurationDocument{Configuration: next.Clone()})
+}
+
 // Status returns the cluster at a glance.
 func (c *Client) Status(ctx context.Context) (wire.Status, error) {
 	return get[wire.Status](ctx, c, wire.PathStatus)

@@ -17,6 +17,9 @@ const (
 	// PathConfiguration: GET and PUT a ConfigurationDocument. PUT honours If-Match with the
 	// revision as an ETag ("\"42\"") and answers ErrStale when it no longer is.
 	PathConfiguration = "/v1/configuration"
+	// PathPreview: POST a ConfigurationDocument; answers []PlannedStep: what would happen if it
+	// were PUT. Nothing changes.
+	PathPreview = "/v1/preview"
 	// PathStatus: GET a Status: all that an operator wants to see at once.
 	PathStatus = "/v1/status"
 	// PathDrover: GET the Version of the service.
@@ -77,6 +80,15 @@ type ConfigurationDocument struct {
 	Changed bool `json:"changed"`
 	// Moves, in the answer to a PUT, are the moves that it asked for.
 	Moves []cluster.MoveID `json:"moves,omitempty"`
+}
+
+// PlannedStep is something that would be done.
+type PlannedStep struct {
+	// Node is the name of the node that does it; "all" for all proxies.
+	Node    string `json:"node"`
+	Kind    string `json:"kind"`
+	Subject string `json:"subject"`
+	Reason  string `json:"reason"`
 }
 
 // Status is the cluster at a glance.

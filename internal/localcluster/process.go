@@ -3,6 +3,7 @@ package localcluster
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -24,7 +25,9 @@ func startProcess(binary string, args, environment []string, logFile string) (*P
 	}
 	defer log.Close()
 	cmd := exec.Command(binary, args...)
-	cmd.Env = append(os.Environ(), environment...)
+	// The examples name the program as a user would: without a path.
+	path := filepath.Dir(binary) + string(os.PathListSeparator) + os.Getenv("PATH")
+	cmd.Env = append(append(os.Environ(), "PATH="+path), environment...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A Ctrl-C at the terminal is for the program that runs the cluster, which ends it in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

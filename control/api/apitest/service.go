@@ -115,6 +115,15 @@ func (s *Service) Configuration() (cluster.Configuration, cluster.Revision) {
 	return w.Configuration.Clone(), w.Revision
 }
 
+// Preview answers one step for each application.
+func (s *Service) Preview(_ context.Context, next cluster.Configuration) ([]wire.PlannedStep, error) {
+	steps := []wire.PlannedStep{}
+	for name, app := range next.Applications {
+		steps = append(steps, wire.PlannedStep{Node: string(app.Node), Kind: "start application", Subject: string(name)})
+	}
+	return steps, nil
+}
+
 // Configure implements api.Service.
 func (s *Service) Configure(_ context.Context, from cluster.Revision, next cluster.Configuration) (wire.ConfigurationDocument, error) {
 	if err := s.call("Configure", from, next); err != nil {
