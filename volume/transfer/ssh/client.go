@@ -91,7 +91,7 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
 	raw.SetDeadline(time.Now().Add(handshakeTimeout))
-	conn, channels, requests, err := ssh.NewClientConn(raw, s.to.TransferAddress, config)
+	conn, channels, requests, err := ssh.NewClientConn(buffer(raw), s.to.TransferAddress, config)
 	if err != nil {
 		raw.Close()
 		return nil, fmt.Errorf("ssh: handshake with %s: %w", s.to.TransferAddress, err)

@@ -74,7 +74,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn, config *ssh.ServerCon
 	if err := conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return err
 	}
-	client, channels, requests, err := ssh.NewServerConn(conn, config)
+	client, channels, requests, err := ssh.NewServerConn(buffer(conn), config)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (s *Server) session(ctx context.Context, from cluster.NodeID, channel ssh.C
 		ctx, cancel := context.WithCancel(ctx)
 		h := &handlers{ctx: ctx, server: s, from: from}
 		server := sftp.NewRequestServer(endNotifier{channel, cancel},
-			sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h}, sftp.WithRSMaxTxPacket(maxPacket))
+			sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h}, sftp.WithRSMaxTxPacket(maxPacket), sftp.WithRSAllocator())
 		if err := server.Serve(); err != nil {
 			s.Log.Debug("a transfer session ended", "from", from, "error", err)
 		}
