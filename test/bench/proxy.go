@@ -25,7 +25,7 @@ func proxyProcess(args []string) int {
 	port := f.Int("port", 0, "port to listen on")
 	endpoint := f.String("endpoint", "", "where to forward to")
 	f.Parse(args)
-	p := &proxy.Proxy{Address: "127.0.0.1", Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	p := &proxy.Proxy{Address: "127.0.0.1", Log: slog.New(slog.DiscardHandler)}
 	err := p.Apply([]cluster.Route{{External: *port, Application: "bench", Mode: cluster.Forward, Endpoint: *endpoint}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -105,7 +105,7 @@ func startHAProxy(ctx context.Context, dir, endpoint string) (string, func(), er
 		return "", nil, err
 	}
 	config := fmt.Sprintf(`global
-    maxconn 10000
+    maxconn 4000
     nbthread 2
 defaults
     mode tcp
