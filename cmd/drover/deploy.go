@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -145,13 +146,30 @@ func waitConverged(ctx context.Context, control *client.Client, report *deployRe
 			return fmt.Errorf("%w: %s stays where it was: %s", cluster.ErrRefused, moveSubject(move), move.Reason)
 		}
 	}
-	status, err := control.WaitConverged(ctx)
+	status, err := control.WaitConverged(ctx, showPending(w))
 	if err != nil {
 		return cluster.WithHint(fmt.Errorf("wait for the cluster to converge: %w; pending: %v", err, status.Pending),
 			"it goes on by itself; see it with: drover status")
 	}
 	report.Converged = true
 	return nil
+}
+
+// showPending says what is missing when that has been the same for a second, so that a quick
+// deployment is quiet and one that is stuck is not.
+func showPending(w io.Writer) func(wire.Status) {
+	var last, shown string
+	var since time.Time
+	return func(s wire.Status) {
+		pending := strings.Join(s.Pending, "\n  ")
+		if pending != last {
+			last, since = pending, time.Now()
+		}
+		if pending != shown && time.Since(since) > time.Second {
+			shown = pending
+			fmt.Fprintf(w, "waiting for:\n  %s\n", pending)
+		}
+	}
 }
 
 func printDeployed(w io.Writer, r deployReport) {

@@ -104,18 +104,18 @@ func TestWaitConverged(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	f.service.Set(func(w *apitest.World) { w.Revision = 9 })
-	status, err := f.user.WaitConverged(ctx)
+	status, err := f.user.WaitConverged(ctx, nil)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a cluster that does not converge: %+v, %v", status, err)
 	}
 	time.AfterFunc(10*time.Millisecond, func() {
 		f.service.Set(func(w *apitest.World) { w.Status = wire.Status{Converged: true} })
 	})
-	if status, err := f.user.WaitConverged(t.Context()); err != nil || !status.Converged {
+	if status, err := f.user.WaitConverged(t.Context(), nil); err != nil || !status.Converged {
 		t.Errorf("a cluster that does: %+v, %v", status, err)
 	}
 	f.service.Set(func(w *apitest.World) { w.Panic = "a bug" })
-	if _, err := f.user.WaitConverged(t.Context()); err == nil || errors.Is(err, cluster.ErrUnavailable) {
+	if _, err := f.user.WaitConverged(t.Context(), nil); err == nil || errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("a service at fault: %v", err)
 	}
 }

@@ -41,9 +41,10 @@ func (c *Client) WatchMove(ctx context.Context, id cluster.MoveID, see func(clus
 	}
 }
 
-// WaitConverged waits until the cluster has converged and returns its status. With an error it
-// returns the last status that it has seen, whose Pending says what is missing.
-func (c *Client) WaitConverged(ctx context.Context) (wire.Status, error) {
+// WaitConverged calls see with the status of the cluster, again and again, until it has converged,
+// and returns it. With an error it returns the last status that it has seen, whose Pending says
+// what is missing. See may be nil.
+func (c *Client) WaitConverged(ctx context.Context, see func(wire.Status)) (wire.Status, error) {
 	var absent absence
 	var last wire.Status
 	for {
@@ -55,6 +56,9 @@ func (c *Client) WaitConverged(ctx context.Context) (wire.Status, error) {
 			continue
 		}
 		last = status
+		if see != nil {
+			see(last)
+		}
 		if last.Converged {
 			return last, nil
 		}

@@ -147,7 +147,7 @@ func (d *Demo) deploy(ctx context.Context, control *client.Client, node string) 
 	if err != nil {
 		return err
 	}
-	status, err := control.WaitConverged(ctx)
+	status, err := control.WaitConverged(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("%w; pending: %v", err, status.Pending)
 	}

@@ -106,8 +106,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 	if c.Nodes < 1 || c.Nodes > 26 {
 		return fmt.Errorf("%w: %d nodes: want 1 to 26", cluster.ErrInvalid, c.Nodes)
 	}
-	// Applications may run as other users, and must find their volumes.
-	if err := os.MkdirAll(c.Dir, 0o711); err != nil {
+	if err := c.makeDirs(); err != nil {
 		return err
 	}
 	if err := c.chooseNetwork(); err != nil {
@@ -124,6 +123,24 @@ func (c *Cluster) Start(ctx context.Context) error {
 	}
 	if err := c.WaitLive(ctx); err != nil {
 		return errors.Join(err, c.Stop())
+	}
+	return nil
+}
+
+// makeDirs makes the directories so that applications which run as other users can pass through
+// them to their volumes, also where one was made for its owner alone, as temporary ones are.
+func (c *Cluster) makeDirs() error {
+	dirs := []string{c.Dir}
+	for _, name := range c.NodeNames() {
+		dirs = append(dirs, c.NodeDir(name))
+	}
+	for _, dir := range dirs {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, 0o711); err != nil {
+			return err
+		}
 	}
 	return nil
 }

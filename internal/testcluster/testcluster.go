@@ -127,7 +127,7 @@ func (c *Cluster) Converge() wire.Status {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), Patience)
 	defer cancel()
-	status, err := c.client.WaitConverged(ctx)
+	status, err := c.client.WaitConverged(ctx, nil)
 	if err != nil {
 		c.t.Fatalf("wait for the cluster to converge: %v; pending: %v", err, status.Pending)
 	}
