@@ -202,7 +202,7 @@ func (b *Backend) Purge(_ context.Context, before time.Time) error {
 	}
 	var errs []error
 	for _, entry := range entries {
-		// Names end in the time at which they came: ...-20060102T150405.000Z.
+		// Names end in the time at which they came: <id>.<why>@20060102T150405.000Z.
 		_, stamp, _ := strings.Cut(entry.Name(), "@")
 		put, err := time.Parse(trashStamp, stamp)
 		if err == nil && put.Before(before) {

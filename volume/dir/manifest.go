@@ -40,7 +40,7 @@ const (
 
 // An entry is one name below the root of a volume.
 type entry struct {
-	Path  string
+	Path  string `json:"-"` // see streamEntry
 	Kind  kind
 	Mode  uint32 // permissions, setuid, setgid and sticky as st_mode has them
 	UID   int
@@ -48,7 +48,7 @@ type entry struct {
 	MTime int64 // nanoseconds since 1970; zero for symbolic and hard links
 	Size  int64 // of a file, in bytes
 	// Target is where a symbolic link points, or the path whose other name a hard link is.
-	Target string
+	Target string `json:"-"`
 	Xattrs map[string][]byte
 	Blocks []hash
 	// Seen is the inode as it was when its content was hashed, on this node only.

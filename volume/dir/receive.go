@@ -130,11 +130,9 @@ func apply(t *tree, in *streamReader) (header streamHeader, digest hash, err err
 		case frameHeader:
 			err = decodeJSON(payload, &header)
 		case frameDelete:
-			var path string
-			if err = decodeJSON(payload, &path); err == nil {
-				if err = checkPath(path); err == nil {
-					err = t.remove(path)
-				}
+			path := string(payload)
+			if err = checkPath(path); err == nil {
+				err = t.remove(path)
 			}
 		case frameEntry:
 			var e entry

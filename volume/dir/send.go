@@ -106,7 +106,7 @@ func (s *sender) send(current *manifest) error {
 	}
 	slices.Sort(gone)
 	for _, path := range gone {
-		if err := s.out.json(frameDelete, path); err != nil {
+		if err := s.out.frame(frameDelete, []byte(path)); err != nil {
 			return err
 		}
 	}
@@ -132,9 +132,7 @@ func (s *sender) entry(e, was *entry) error {
 	if base != nil && base.same(*e) && (e.Kind != kindFile || (e.Blocks != nil && slices.Equal(e.Blocks, base.Blocks))) {
 		return nil
 	}
-	head := *e
-	head.Blocks, head.Seen = nil, inode{}
-	if err := s.out.json(frameEntry, head); err != nil {
+	if err := s.out.entry(*e); err != nil {
 		return err
 	}
 	if e.Kind != kindFile || e.Size == 0 {

@@ -19,7 +19,7 @@ import (
 //	frames: type (1 byte), length of the payload (4 bytes, big endian), payload
 //
 //	'h' header    JSON streamHeader; first
-//	'd' delete    JSON path; with all that is below
+//	'd' delete    a path; with all that is below
 //	'e' entry     JSON streamEntry: a name that is new or differs; its blocks follow
 //	'b' block     number of the block (8 bytes), SHA-256 (32 bytes), data
 //	'z' zeros     number of the block (8 bytes): it is all zeros
@@ -42,6 +42,14 @@ type streamHeader struct {
 	From     cluster.SnapshotName `json:"from"`
 	To       cluster.SnapshotName `json:"to"`
 	Snapshot cluster.Snapshot     `json:"snapshot"`
+}
+
+// A streamEntry is an entry in JSON. Names are bytes: on Linux they need not be UTF-8, which is
+// all that a JSON string can carry.
+type streamEntry struct {
+	entry
+	PathBytes   []byte
+	TargetBytes []byte
 }
 
 // errCut: the stream ended early. What has arrived is good.
@@ -86,6 +94,12 @@ func (s *streamWriter) json(kind byte, v any) error {
 		return err
 	}
 	return s.frame(kind, b)
+}
+
+// entry writes all about a name but the content of a file.
+func (s *streamWriter) entry(e entry) error {
+	e.Blocks, e.Seen = nil, inode{} // those mean nothing elsewhere, or follow by themselves
+	return s.json(frameEntry, streamEntry{e, []byte(e.Path), []byte(e.Target)})
 }
 
 // block writes a block, or that it is zeros.
@@ -159,10 +173,12 @@ func parseBlock(kind byte, payload []byte) (number uint64, h hash, data []byte, 
 
 // parseEntry reads an entry and checks that it stays below the root.
 func parseEntry(payload []byte) (entry, error) {
-	var e entry
-	if err := decodeJSON(payload, &e); err != nil {
-		return e, err
+	var in streamEntry
+	if err := decodeJSON(payload, &in); err != nil {
+		return in.entry, err
 	}
+	e := in.entry
+	e.Path, e.Target = string(in.PathBytes), string(in.TargetBytes)
 	if err := checkPath(e.Path); err != nil {
 		return e, err
 	}
