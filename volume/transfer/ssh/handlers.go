@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -195,15 +196,23 @@ type outgoing struct {
 	*turn
 	pipe   *io.PipeReader
 	cancel context.CancelFunc
+	// end is one more than the length of the stream, once that is known.
+	end atomic.Int64
 }
 
 // ReadAt implements io.ReaderAt for readers that ask for everything in order, with several
 // requests under way at once.
 func (o *outgoing) ReadAt(p []byte, offset int64) (int, error) {
+	if end := o.end.Load(); end > 0 && offset >= end-1 {
+		return 0, io.EOF // a client that got less than it asked for asks again
+	}
 	n, err := 0, o.wait(offset)
 	if err == nil {
 		if n, err = io.ReadFull(o.pipe, p); errors.Is(err, io.ErrUnexpectedEOF) {
 			err = io.EOF
+		}
+		if err == io.EOF {
+			o.end.CompareAndSwap(0, offset+int64(n)+1)
 		}
 		o.done(offset + int64(len(p)))
 	}
