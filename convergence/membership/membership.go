@@ -18,6 +18,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -45,6 +46,7 @@ type Membership struct {
 	changed chan struct{} // has room for one
 	cancel  context.CancelFunc
 	rejoins sync.WaitGroup
+	left    atomic.Bool
 
 	mu    sync.Mutex
 	peers map[cluster.NodeID]string // as the cluster's records say
@@ -120,8 +122,11 @@ func (m *Membership) View() map[cluster.NodeID]string {
 // Changed receives a value soon after a node appeared or disappeared.
 func (m *Membership) Changed() <-chan struct{} { return m.changed }
 
-// Leave says goodbye to the others, as far as ctx allows, and ends.
+// Leave says goodbye to the others, as far as ctx allows, and ends. Again it does nothing.
 func (m *Membership) Leave(ctx context.Context) error {
+	if m.left.Swap(true) {
+		return nil
+	}
 	m.cancel()
 	m.rejoins.Wait()
 	patience := time.Second

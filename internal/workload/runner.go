@@ -37,6 +37,8 @@ type Runner struct {
 	// lastAck is when anybody was last acknowledged; gap and wait are the longest since Mark.
 	lastAck   time.Time
 	gap, wait time.Duration
+	// waiting is since when each client has been at its present write.
+	waiting map[int]time.Time
 }
 
 // Totals are what a run came to.
@@ -58,10 +60,10 @@ type Pause struct {
 func (r *Runner) Start(ctx context.Context) {
 	ctx, r.cancel = context.WithCancel(ctx)
 	r.mu.Lock()
-	r.written, r.lastAck = map[string]Entry{}, time.Now()
+	r.written, r.waiting, r.lastAck = map[string]Entry{}, map[int]time.Time{}, time.Now()
 	r.mu.Unlock()
-	for range r.Clients {
-		r.clients.Go(func() { r.client(ctx) })
+	for id := range r.Clients {
+		r.clients.Go(func() { r.client(ctx, id) })
 	}
 }
 
@@ -84,12 +86,15 @@ func (r *Runner) Mark() Pause {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	seen := Pause{Gap: max(r.gap, time.Since(r.lastAck)), Wait: r.wait}
+	for _, since := range r.waiting {
+		seen.Wait = max(seen.Wait, time.Since(since)) // so far
+	}
 	r.gap, r.wait = 0, 0
 	return seen
 }
 
 // client writes one entry after another over one connection for as long as that holds.
-func (r *Runner) client(ctx context.Context) {
+func (r *Runner) client(ctx context.Context, id int) {
 	var conn Conn
 	defer func() {
 		if conn != nil {
@@ -99,13 +104,13 @@ func (r *Runner) client(ctx context.Context) {
 	for ctx.Err() == nil {
 		from, to := rand.IntN(Accounts), rand.IntN(Accounts)
 		e := Entry{ID: cluster.NewUUID(), From: from, To: to, Amount: 1 + rand.Int64N(100)}
-		began := time.Now()
+		began := r.begin(id)
 		var err error
 		// A write that has begun is finished: cutting it off would be the client's failure.
 		if conn, err = r.write(context.WithoutCancel(ctx), conn, e); err != nil {
-			r.fail(fmt.Errorf("write %s: %w", e.ID, err))
+			r.fail(id, fmt.Errorf("write %s: %w", e.ID, err))
 		} else {
-			r.acknowledge(e, time.Since(began))
+			r.acknowledge(id, e, time.Since(began))
 		}
 		select {
 		case <-ctx.Done():
@@ -138,10 +143,20 @@ func (r *Runner) write(ctx context.Context, conn Conn, e Entry) (Conn, error) {
 	return conn, nil
 }
 
-func (r *Runner) acknowledge(e Entry, took time.Duration) {
+// begin notes that a client waits from now on.
+func (r *Runner) begin(id int) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	r.waiting[id] = now
+	return now
+}
+
+func (r *Runner) acknowledge(id int, e Entry, took time.Duration) {
 	r.acknowledged.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.waiting, id)
 	r.written[e.ID] = e
 	now := time.Now()
 	r.gap = max(r.gap, now.Sub(r.lastAck))
@@ -149,10 +164,11 @@ func (r *Runner) acknowledge(e Entry, took time.Duration) {
 	r.lastAck = now
 }
 
-func (r *Runner) fail(err error) {
+func (r *Runner) fail(id int, err error) {
 	r.failed.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.waiting, id)
 	if len(r.errs) < 10 {
 		r.errs = append(r.errs, err)
 	}

@@ -1,0 +1,97 @@
+package membership_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/convergence/membership"
+)
+
+// A net under test: members a, b, c at addresses that nobody else uses.
+type gossip struct {
+	t     *testing.T
+	where map[cluster.NodeID]string
+}
+
+func newGossip(t *testing.T) *gossip {
+	g := &gossip{t: t, where: map[cluster.NodeID]string{}}
+	network := fmt.Sprintf("127.%d.%d", 16+rand.IntN(200), rand.IntN(256))
+	for n, id := range []cluster.NodeID{"a", "b", "c"} {
+		g.where[id] = net.JoinHostPort(fmt.Sprintf("%s.%d", network, n+1), "7946")
+	}
+	return g
+}
+
+var key = []byte("0123456789abcdef0123456789abcdef")
+
+func (g *gossip) start(id cluster.NodeID, key []byte) *membership.Membership {
+	g.t.Helper()
+	m, err := membership.Start(membership.Options{ID: id, Bind: g.where[id], Key: key, Rejoin: 200 * time.Millisecond})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(func() { g.leave(m) })
+	peers := maps.Clone(g.where)
+	delete(peers, id)
+	m.SetPeers(peers)
+	return m
+}
+
+func (g *gossip) leave(m *membership.Membership) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	m.Leave(ctx)
+}
+
+// sees waits until m's view is as wanted.
+func (g *gossip) sees(m *membership.Membership, want map[cluster.NodeID]string) {
+	g.t.Helper()
+	deadline := time.After(time.Minute)
+	for !maps.Equal(m.View(), want) {
+		select {
+		case <-m.Changed():
+		case <-deadline:
+			g.t.Fatalf("sees %v, want %v", m.View(), want)
+		}
+	}
+}
+
+func TestMembers(t *testing.T) {
+	g := newGossip(t)
+	a, b := g.start("a", key), g.start("b", key)
+	c := g.start("c", key)
+	g.sees(a, map[cluster.NodeID]string{"b": "alive", "c": "alive"})
+	g.sees(b, map[cluster.NodeID]string{"a": "alive", "c": "alive"})
+	g.sees(c, map[cluster.NodeID]string{"a": "alive", "b": "alive"})
+
+	g.leave(c)
+	g.sees(a, map[cluster.NodeID]string{"b": "alive", "c": "dead"})
+
+	// It comes back where it was, and is found again.
+	g.start("c", key)
+	g.sees(a, map[cluster.NodeID]string{"b": "alive", "c": "alive"})
+}
+
+func TestAnotherKeyIsKeptOut(t *testing.T) {
+	g := newGossip(t)
+	a := g.start("a", key)
+	stranger := g.start("b", []byte("another key, as long as it must."))
+	friend := g.start("c", key)
+	g.sees(a, map[cluster.NodeID]string{"b": "dead", "c": "alive"})
+	g.sees(friend, map[cluster.NodeID]string{"a": "alive", "b": "dead"})
+	if view := stranger.View(); view["a"] != "dead" || view["c"] != "dead" {
+		t.Errorf("the stranger sees %v", view)
+	}
+}
+
+func TestWithoutAKeyNobodyTakesPart(t *testing.T) {
+	if _, err := membership.Start(membership.Options{ID: "a", Bind: "127.0.0.1:0"}); err == nil {
+		t.Error("it started")
+	}
+}
