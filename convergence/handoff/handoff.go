@@ -69,6 +69,8 @@ type Handoff struct {
 	figures *figures
 	base    cluster.Snapshot // the newest snapshot that both sides hold
 	shared  bool             // base is set
+	// partial is what the target has of a round that an earlier attempt could not finish.
+	partial *volume.Partial
 }
 
 // Options are how to hand off. Zero values mean the defaults that are named.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -24,7 +25,11 @@ func (h *Handoff) precopy(ctx context.Context) error {
 		h.figures.begin()
 		fault.Point("handoff.precopy")
 		began := time.Now()
-		if _, err := h.ship(ctx, h.roundName(fmt.Sprint(n)), h.BytesPerSecond); err != nil {
+		name := h.roundName(fmt.Sprint(n))
+		if h.partial != nil {
+			name = h.partial.To
+		}
+		if _, err := h.ship(ctx, name, h.BytesPerSecond); err != nil {
 			return fmt.Errorf("round %d: %w", n, err)
 		}
 		p.add(round{took: time.Since(began), incremental: incremental})
@@ -57,8 +62,9 @@ func (h *Handoff) findBase(ctx context.Context) error {
 		return fmt.Errorf("ask %s for its copy: %w", h.Target.Name, err)
 	}
 	h.base, h.shared = volume.Common(mine.Snapshots, theirs.Snapshots)
+	h.goOn(mine, theirs)
 	for _, s := range mine.Snapshots {
-		if s.Kept || (h.shared && s.GUID == h.base.GUID) || isPartial(theirs, s.Name) {
+		if s.Kept || (h.shared && s.GUID == h.base.GUID) || (h.partial != nil && s.Name == h.partial.To) {
 			continue
 		}
 		if err := h.Backend.Drop(ctx, h.Move.Volume, s.Name); err != nil {
@@ -68,10 +74,27 @@ func (h *Handoff) findBase(ctx context.Context) error {
 	return nil
 }
 
-// isPartial reports whether a copy has received that snapshot in part: it must outlive the
-// attempt that was cut, so that the next one can go on with it.
-func isPartial(theirs volume.Copy, name cluster.SnapshotName) bool {
-	return theirs.Partial != nil && theirs.Partial.To == name
+// goOn takes up a transfer of an earlier attempt that was cut, if both sides still have what it
+// takes. Its first round then ships what has not arrived.
+func (h *Handoff) goOn(mine, theirs volume.Copy) {
+	p := theirs.Partial
+	if p == nil || len(p.Token) == 0 {
+		return
+	}
+	named := func(name cluster.SnapshotName) (cluster.Snapshot, bool) {
+		i := slices.IndexFunc(mine.Snapshots, func(s cluster.Snapshot) bool { return s.Name == name })
+		if i < 0 {
+			return cluster.Snapshot{}, false
+		}
+		return mine.Snapshots[i], true
+	}
+	if _, ok := named(p.To); !ok {
+		return
+	}
+	h.partial = p
+	if from, ok := named(p.From); ok {
+		h.base, h.shared = from, true
+	}
 }
 
 // ship makes a snapshot, ships what it adds to the shared base, and makes it the new base.
@@ -84,6 +107,9 @@ func (h *Handoff) ship(ctx context.Context, name cluster.SnapshotName, rate int6
 	d := volume.Delta{Volume: h.Move.Volume, To: name}
 	if h.shared {
 		d.From = h.base.Name
+	}
+	if p := h.partial; p != nil {
+		d.From, d.Resume, h.partial = p.From, p.Token, nil
 	}
 	bytes, err := h.session.Send(ctx, d, h.Backend, transfer.Options{BytesPerSecond: rate, Progress: h.figures.shipped})
 	h.figures.end(bytes, time.Since(began))

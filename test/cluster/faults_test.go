@@ -1,12 +1,22 @@
 package cluster_test
 
 import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/internal/bank"
 	"github.com/drover/drover/internal/localcluster"
 	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/internal/workload"
 )
 
 // TestKilledInEachPhase kills each party of a move at each point where that could matter, lets
@@ -86,6 +96,173 @@ func TestCutOff(t *testing.T) {
 			l.verify(false)
 		})
 	}
+}
+
+// TestANewAttemptGoesOnWhereTheOldOneStopped kills the source's agent while it ships: what has
+// arrived is not shipped again.
+func TestANewAttemptGoesOnWhereTheOldOneStopped(t *testing.T) {
+	t.Parallel()
+	const megabytes = 48
+	c := testcluster.New(t, 2)
+	l := deployLedger(t, c, "a", "b", megabytes)
+	c.Slow("b", 12<<20)
+	move := c.Move(app, "b")
+	waitShipped(t, c, move.ID, 24<<20)
+	c.Restart("a")
+	c.Slow("b", 0)
+	ended := c.WaitMove(move.ID)
+	if ended.Phase != cluster.PhaseDone || ended.Attempt < 2 {
+		t.Errorf("attempt %d ended as %s: %s", ended.Attempt, ended.Phase, ended.Reason)
+	}
+	// What was shipped in vain is what was on its way: buffers, and the last report's age.
+	if shipped := ended.Figures.PrecopiedBytes(); shipped > megabytes<<20*3/2 {
+		t.Errorf("%d bytes were shipped for %d: the second attempt began anew", shipped, megabytes<<20)
+	}
+	l.runsOn("b")
+	l.verify(false)
+}
+
+// waitShipped waits until a move has shipped that many bytes.
+func waitShipped(t *testing.T, c *testcluster.Cluster, id cluster.MoveID, bytes int64) {
+	t.Helper()
+	for deadline := time.Now().Add(testcluster.Patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		move, _, err := c.Control().Move(t.Context(), id, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if move.Figures.PrecopiedBytes() >= bytes {
+			return
+		}
+	}
+	t.Fatalf("move %s never shipped %d bytes", id, bytes)
+}
+
+// TestRefused asks for moves that cannot be: they end at once, and nothing has changed.
+func TestRefused(t *testing.T) {
+	t.Run("a full disk on the target is found before anything changes", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("CANNOT RUN: only root can mount a small file system")
+		}
+		c := testcluster.New(t, 2)
+		c.Kill("b")
+		small := filepath.Join(c.NodeDir("b"), "volumes")
+		if err := unix.Mount("tmpfs", small, "tmpfs", 0, "size=16m"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Unmount(small, unix.MNT_DETACH) })
+		c.Restart("b")
+		l := deployLedger(t, c, "a", "a", 32)
+		waitUsed(t, c, 32<<20)
+		ended := c.WaitMove(c.Move(app, "b").ID)
+		if ended.Phase != cluster.PhaseRolledBack || !strings.Contains(ended.Reason, "MiB free") {
+			t.Errorf("the move ended as %s: %s", ended.Phase, ended.Reason)
+		}
+		if len(ended.Figures.Rounds) != 0 || ended.Attempt != 1 {
+			t.Errorf("it was not refused in prepare: %+v", ended)
+		}
+		l.runsOn("a")
+		l.verify(false)
+	})
+	t.Run("an application that ignores its stop signal goes on where it is", func(t *testing.T) {
+		t.Parallel()
+		c := testcluster.New(t, 2)
+		c.Deploy(cluster.Application{
+			Name: app, Command: []string{"/bin/sh", "-c", `trap "" TERM; while :; do sleep 0.1; done`},
+			Volume: &cluster.Attachment{Volume: cluster.VolumeIDForName(app), Mountpoint: "/data"},
+			Stop:   cluster.StopPolicy{Timeout: time.Second},
+		}, "a")
+		ended := c.WaitMove(c.Move(app, "b").ID)
+		if ended.Phase != cluster.PhaseRolledBack || !strings.Contains(ended.Reason, "ignored SIGTERM") {
+			t.Errorf("the move ended as %s: %s", ended.Phase, ended.Reason)
+		}
+		(&load{t: t, c: c}).runsOn("a")
+	})
+	t.Run("an aborted move leaves the application where it is", func(t *testing.T) {
+		t.Parallel()
+		c := testcluster.New(t, 2)
+		l := deployLedger(t, c, "a", "b", 32)
+		c.Slow("b", 4<<20)
+		move := c.Move(app, "b")
+		waitPhase(t, c, move.ID, cluster.PhasePrecopy)
+		if _, err := c.Control().AbortMove(t.Context(), move.ID); err != nil {
+			t.Fatal(err)
+		}
+		if ended := c.WaitMove(move.ID); ended.Phase != cluster.PhaseRolledBack {
+			t.Errorf("the move ended as %s: %s", ended.Phase, ended.Reason)
+		}
+		c.Slow("b", 0)
+		l.runsOn("a")
+		l.verify(false)
+	})
+}
+
+// waitUsed waits until the ledger's volume is known to hold that much.
+func waitUsed(t *testing.T, c *testcluster.Cluster, bytes int64) {
+	t.Helper()
+	for deadline := time.Now().Add(testcluster.Patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		v, err := c.Control().Volume(t.Context(), string(app))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, held := range v.Copies {
+			if held.Copy.UsedBytes >= bytes {
+				return
+			}
+		}
+	}
+	t.Fatalf("the volume never held %d bytes", bytes)
+}
+
+// TestPostgres moves a real PostgreSQL three times under load.
+func TestPostgres(t *testing.T) {
+	if err := bank.Available(); err != nil {
+		t.Skipf("CANNOT RUN: PostgreSQL: %v", err)
+	}
+	t.Parallel()
+	c := testcluster.New(t, 3)
+	db := bank.Database{}
+	c.Deploy(db.Application(app, port), "a")
+	address := c.Proxy("c", port)
+	if err := db.Prepare(t.Context(), address, 8, func(int64, int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	l := &load{t: t, c: c, runner: &workload.Runner{Database: db, Address: address, Clients: 4}}
+	l.runner.Start(context.WithoutCancel(t.Context()))
+	t.Cleanup(func() { l.runner.Stop() })
+	for _, to := range []string{"b", "c", "a"} {
+		l.progress()
+		if ended := c.WaitMove(c.Move(app, to).ID); ended.Phase != cluster.PhaseDone {
+			t.Fatalf("the move to %s ended as %s: %s", to, ended.Phase, ended.Reason)
+		}
+	}
+	l.runsOn("a")
+	l.verify(false)
+}
+
+// TestSoak moves a ledger for as long as DROVER_SOAK says while processes are killed at random.
+func TestSoak(t *testing.T) {
+	length, err := time.ParseDuration(os.Getenv("DROVER_SOAK"))
+	if err != nil {
+		t.Skip("DROVER_SOAK is not set: `make soak` runs this")
+	}
+	c := testcluster.New(t, 3)
+	l := deployLedger(t, c, "a", "c", 16)
+	for end := time.Now().Add(length); time.Now().Before(end); {
+		to := c.NodeNames()[rand.IntN(3)]
+		move, err := c.Control().RequestMove(t.Context(), wire.MoveRequest{Application: app, To: to})
+		if err != nil {
+			continue // it is there already, or another move is under way
+		}
+		time.Sleep(rand.N(1500 * time.Millisecond))
+		c.Restart([]string{"a", "b", "c", localcluster.Control}[rand.IntN(4)])
+		if move.ID != "" {
+			ended := c.WaitMove(move.ID)
+			t.Logf("to %s: %s %s", to, ended.Phase, ended.Reason)
+		}
+		l.progress()
+	}
+	l.runsOn("")
+	l.verify(true)
 }
 
 // waitPhase waits until a move is in that phase or a later one.
