@@ -20,7 +20,9 @@ type Node struct {
 	Era     string `json:"era"`
 	Backend string `json:"backend"`
 	Runtime string `json:"runtime"`
-	Version string `json:"version"`
+	// RoutesOnly: the node has no volumes and runs no applications.
+	RoutesOnly bool   `json:"routes_only,omitempty"`
+	Version    string `json:"version"`
 }
 
 // NodeState is what one node observes of itself. Only that node writes it, and it always writes

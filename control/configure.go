@@ -69,8 +69,13 @@ func (s *Service) configure(ctx context.Context, from cluster.Revision, edit fun
 func (d *draft) problems(next cluster.Configuration) cluster.Problems {
 	p := next.Validate()
 	unknown := func(path string, node cluster.NodeID) {
-		if _, known := d.nodes.get(node); node != "" && !known {
+		n, known := d.nodes.get(node)
+		switch {
+		case node == "":
+		case !known:
 			p = append(p, cluster.Problem{Path: path, Message: fmt.Sprintf("no node %q has registered; the nodes are: %s", node, list(d.model.nodeNames()))})
+		case n.RoutesOnly:
+			p = append(p, cluster.Problem{Path: path, Message: fmt.Sprintf("node %s only routes: it runs no applications and keeps no volumes", n.Name)})
 		}
 	}
 	for _, name := range sorted(next.Applications) {

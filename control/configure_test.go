@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/store/mem"
@@ -185,4 +186,77 @@ func TestALargeConfiguration(t *testing.T) {
 	if err != nil || len(slice.Applications) != n/50 || len(slice.Routes) != n {
 		t.Errorf("a node has %d applications and %d routes, %v", len(slice.Applications), len(slice.Routes), err)
 	}
+}
+
+func TestNothingIsPlacedOnANodeThatOnlyRoutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(t.Context(), mem.New(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Register(t.Context(), cluster.Node{ID: "gateway", Name: "gateway", RoutesOnly: true}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Configure(t.Context(), 0, cluster.Configuration{Applications: map[cluster.AppName]cluster.Application{
+			"web": {Name: "web", Command: []string{"web"}, Node: "gateway"}}})
+		if !errors.Is(err, cluster.ErrInvalid) || !strings.Contains(err.Error(), "node gateway only routes") {
+			t.Errorf("got %v, want ErrInvalid that names the node", err)
+		}
+	})
+}
+
+func TestPreviewSaysWhatWouldHappenAndChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(t.Context(), mem.New(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []cluster.NodeID{"a", "b"} {
+			err := errors.Join(s.Register(t.Context(), cluster.Node{ID: id, Name: string(id)}),
+				s.Report(t.Context(), cluster.NodeState{Node: id}))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		v := cluster.VolumeIDForName("db")
+		on := func(node cluster.NodeID) cluster.Configuration {
+			return cluster.Configuration{
+				Applications: map[cluster.AppName]cluster.Application{"db": {Name: "db", Command: []string{"db"}, Node: node,
+					Volume: &cluster.Attachment{Volume: v, Mountpoint: "/data"}}},
+				Volumes: map[cluster.VolumeID]cluster.Volume{v: {ID: v, Name: "db", Primary: node}}}
+		}
+		preview := func(next cluster.Configuration) string {
+			steps, err := s.Preview(t.Context(), next)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var lines []string
+			for _, step := range steps {
+				lines = append(lines, step.Node+": "+step.Kind+" "+step.Subject)
+			}
+			return strings.Join(lines, "\n")
+		}
+		want := "a: create volume volume db\na: open volume volume db\na: create application db\na: start application db"
+		if got := preview(on("a")); got != want {
+			t.Errorf("a first deployment:\n%s", got)
+		}
+		if c, _ := s.Configuration(); len(c.Applications) != 0 || len(s.Moves()) != 0 {
+			t.Errorf("the preview changed the configuration: %v", c)
+		}
+		if _, err := s.Configure(t.Context(), 0, on("a")); err != nil {
+			t.Fatal(err)
+		}
+		got := preview(on("b"))
+		for _, step := range []string{"b: get ready db", "a: ship volume db", "all: hold db", "b: become owner volume db", "b: start db"} {
+			if !strings.Contains(got, step) {
+				t.Errorf("a move lacks %q:\n%s", step, got)
+			}
+		}
+		if len(s.Moves()) != 0 {
+			t.Error("the preview began a move")
+		}
+		if _, err := s.Preview(t.Context(), on("nowhere")); !errors.Is(err, cluster.ErrInvalid) {
+			t.Errorf("an unknown node: %v, want ErrInvalid", err)
+		}
+	})
 }

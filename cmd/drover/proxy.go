@@ -58,6 +58,6 @@ func runProxy(ctx context.Context, o proxyOptions, io stdio) error {
 	routes := &proxy.Proxy{Address: o.address, Patience: o.patience, Drain: o.drain, Log: log}
 	defer routes.Close(canceled())
 	gateway := &convergence.Gateway{Control: control, Routes: routes, Log: log,
-		Node: cluster.Node{ID: id, Name: o.name, Address: o.address, Era: era(), Version: version}}
+		Node: cluster.Node{ID: id, Name: o.name, Address: o.address, Era: era(), RoutesOnly: true, Version: version}}
 	return gateway.Run(ctx)
 }

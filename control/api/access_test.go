@@ -16,6 +16,7 @@ u a b  GET    /v1/drover
 u - -  GET    /v1/status
 u - -  GET    /v1/configuration
 u - -  PUT    /v1/configuration
+u - -  POST   /v1/preview
 u a b  GET    /v1/nodes
 - a -  PUT    /v1/nodes/:node
 - a -  PUT    /v1/nodes/:node/state

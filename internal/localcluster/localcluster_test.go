@@ -1,0 +1,53 @@
+package localcluster
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/drover/drover/cluster"
+)
+
+func TestNamesAndAddresses(t *testing.T) {
+	c := &Cluster{Nodes: 3, Network: "127.1.2", Dir: "/d"}
+	if got := c.NodeNames(); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("nodes %v", got)
+	}
+	for name, want := range map[string]string{Control: "127.1.2.1", "a": "127.1.2.2", "c": "127.1.2.4"} {
+		if got := c.Address(name); got != want {
+			t.Errorf("%s is at %s, want %s", name, got, want)
+		}
+	}
+	if got := c.ControlAddress(); got != "127.1.2.1:4523" {
+		t.Errorf("the service is at %s", got)
+	}
+}
+
+func TestAnImpossibleNumberOfNodes(t *testing.T) {
+	for _, n := range []int{0, 27, -1} {
+		if err := (&Cluster{Nodes: n, Dir: t.TempDir()}).Start(t.Context()); !errors.Is(err, cluster.ErrInvalid) {
+			t.Errorf("%d nodes: %v", n, err)
+		}
+	}
+}
+
+// TestIdentitiesAreKept: a cluster that is started again over the same directory is the same.
+func TestIdentitiesAreKept(t *testing.T) {
+	c := &Cluster{Nodes: 2, Network: "127.1.2", Dir: t.TempDir()}
+	if err := errors.Join(c.makeDirs(), c.makeIdentities()); err != nil {
+		t.Fatal(err)
+	}
+	first := c.NodeID("b")
+	again := &Cluster{Nodes: 2, Network: "127.1.2", Dir: c.Dir}
+	if err := errors.Join(again.makeDirs(), again.makeIdentities()); err != nil {
+		t.Fatal(err)
+	}
+	if first == "" || again.NodeID("b") != first || first == c.NodeID("a") {
+		t.Errorf("node b was %q and is %q", first, again.NodeID("b"))
+	}
+	if info, err := os.Stat(filepath.Join(c.NodeDir("a"), "pki", "node.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key is %v, %v", info, err)
+	}
+}
