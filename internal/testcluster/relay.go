@@ -37,6 +37,12 @@ func (c *Cluster) CutTransfer(node string) { c.relays.get("transfer " + node).cu
 // CutControl cuts a node off from the control service.
 func (c *Cluster) CutControl(node string) { c.relays.get("control " + node).cut(true) }
 
+// Partition does both: the node is alone.
+func (c *Cluster) Partition(node string) {
+	c.CutTransfer(node)
+	c.CutControl(node)
+}
+
 // Slow limits the way to a node's transfer server to that many bytes per second; zero lifts it.
 func (c *Cluster) Slow(node string, bytesPerSecond int) {
 	c.relays.get("transfer " + node).slow(bytesPerSecond)

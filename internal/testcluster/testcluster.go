@@ -2,7 +2,8 @@
 //
 //	c := testcluster.New(t, 3)
 //	c.FailAt("a", "handoff.final") // a's agent ends there by SIGKILL
-//	c.Partition("a", "b")
+//	c.Partition("b")               // nobody reaches b's transfer server, b reaches no control
+//	c.Slow("b", 1<<20)             // b's transfer server takes 1 MiB/s
 //	c.Heal()
 //
 // Its clean-up checks the promises that hold whatever happened: no application ran on two nodes

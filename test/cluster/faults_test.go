@@ -75,6 +75,7 @@ func TestCutOff(t *testing.T) {
 		{"the way to the target breaks: the transfer goes on where it was", func(c *testcluster.Cluster) { c.CutTransfer("b") }},
 		{"the source is cut off from the control service", func(c *testcluster.Cluster) { c.CutControl("a") }},
 		{"the target is cut off from the control service", func(c *testcluster.Cluster) { c.CutControl("b") }},
+		{"the target is alone", func(c *testcluster.Cluster) { c.Partition("b") }},
 		{"a proxy is cut off from the control service", func(c *testcluster.Cluster) { c.CutControl("c") }},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
