@@ -131,10 +131,12 @@ func (w *world) check(t *rapid.T) {
 			}
 		}
 	}
-	for _, i := range w.seen.Instances {
-		for _, v := range w.slice.Volumes {
-			if i.Volume == v.Volume.ID && i.Running && i.Epoch != v.Ownership.Epoch && w.seen.Copies[0].Epoch <= v.Ownership.Epoch && w.seen.Copies[0].Open {
-				t.Fatalf("an application of epoch %d writes to a volume of epoch %d", i.Epoch, v.Ownership.Epoch)
+	for _, v := range w.slice.Volumes {
+		for _, c := range w.seen.Copies {
+			for _, i := range w.seen.Instances {
+				if c.Open && c.Epoch == v.Ownership.Epoch && i.Running && i.Epoch != c.Epoch {
+					t.Fatalf("an application of epoch %d writes to a volume of epoch %d", i.Epoch, c.Epoch)
+				}
 			}
 		}
 	}
