@@ -16,7 +16,7 @@ import (
 
 const (
 	app  cluster.AppName = "ledger"
-	port                 = 17000
+	port int             = 17000
 )
 
 // A load is a ledger under load in a cluster.

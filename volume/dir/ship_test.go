@@ -28,7 +28,6 @@ type pair struct {
 	src, dst   string
 	last       cluster.SnapshotName
 	passes     int
-	shipped    int64
 	cutAfter   func() int64 // how many bytes arrive before the stream is cut; nil: all
 	lastStream int64
 }
