@@ -2,6 +2,10 @@
 // transport.
 //
 //	t := &pipe.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": b}}
+//	session, err := t.Dial(ctx, cluster.Node{ID: "b"})
+//
+// It keeps the contract of package transfer, but for one thing: a connection that breaks is not
+// made again, so that a test sees what one cut leaves behind.
 package pipe
 
 import (
@@ -20,9 +24,12 @@ type Transport struct {
 	Nodes map[cluster.NodeID]volume.Backend
 	// Fail, if set, is asked before each transfer, and its error is the transfer's.
 	Fail func(d volume.Delta) error
+	// Cut, if set, is asked before each transfer after how many bytes it is cut; zero or less
+	// means not at all. A transfer that is cut fails with cluster.ErrUnavailable.
+	Cut func(d volume.Delta) (after int64)
 }
 
-// Dial implements transfer.Transport.
+// Dial implements transfer.Transport. A node that is not in Nodes is cluster.ErrUnavailable.
 func (t *Transport) Dial(_ context.Context, to cluster.Node) (transfer.Session, error) {
 	b := t.Nodes[to.ID]
 	if b == nil {
@@ -49,34 +56,65 @@ func (s session) Send(ctx context.Context, d volume.Delta, source transfer.Sourc
 		}
 	}
 	r, w := io.Pipe()
-	counted := &counter{w: w}
+	out := &wire{w: w}
+	if s.transport.Cut != nil {
+		out.limit = s.transport.Cut(d)
+	}
+	defer context.AfterFunc(ctx, func() { w.CloseWithError(context.Cause(ctx)) })()
 	sent := make(chan error, 1)
 	go func() {
-		err := source.Send(ctx, d, counted)
-		w.CloseWithError(err)
+		err := source.Send(ctx, d, out)
+		w.CloseWithError(cutBy(err))
 		sent <- err
 	}()
 	err := s.backend.Receive(ctx, d, r)
-	r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
-	if sourceErr := <-sent; sourceErr != nil && !errors.Is(sourceErr, io.ErrClosedPipe) {
+	if err == nil {
+		_, err = io.Copy(io.Discard, r) // a source that fails at its end has failed, too
+	}
+	r.CloseWithError(errReceiver)
+	if sourceErr := <-sent; sourceErr != nil && !errors.Is(sourceErr, errReceiver) {
 		err = sourceErr // why the stream was cut
 	}
-	if o.Progress != nil {
-		o.Progress(counted.n)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
 	}
-	return counted.n, err
+	if o.Progress != nil {
+		o.Progress(out.shipped)
+	}
+	return out.shipped, err
 }
 
 // Close implements transfer.Session.
 func (session) Close() error { return nil }
 
-type counter struct {
-	w io.Writer
-	n int64
+// errReceiver is what the source sees when the receiver has ended first; the receiver's own error
+// is the transfer's.
+var errReceiver = errors.New("the receiver has ended")
+
+// cutBy returns what the receiver sees of the source's error: it must not pass for the end.
+func cutBy(err error) error {
+	if err == nil {
+		return nil
+	}
+	return io.ErrUnexpectedEOF
 }
 
-func (c *counter) Write(p []byte) (int, error) {
+// A wire counts what it carries, and breaks after limit bytes if that is more than zero.
+type wire struct {
+	w              io.Writer
+	limit, shipped int64
+}
+
+// Write implements io.Writer.
+func (c *wire) Write(p []byte) (int, error) {
+	cut := c.limit > 0 && c.shipped+int64(len(p)) > c.limit
+	if cut {
+		p = p[:c.limit-c.shipped]
+	}
 	n, err := c.w.Write(p)
-	c.n += int64(n)
+	c.shipped += int64(n)
+	if err == nil && cut {
+		err = fmt.Errorf("%w: the connection was cut after %d bytes", cluster.ErrUnavailable, c.shipped)
+	}
 	return n, err
 }

@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
@@ -23,7 +23,8 @@ import (
 type handlers struct {
 	ctx     context.Context // ends with the session
 	server  *Server
-	from    cluster.NodeID
+	conn    ssh.Conn
+	from    cluster.NodeID // empty for a user
 	streams sync.WaitGroup
 }
 
@@ -35,17 +36,46 @@ func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	}
 	switch {
 	case f.part == partCopy:
-		held, err := volume.Find(h.ctx, h.server.Backend, f.volume)
+		held, err := h.find(f.volume)
 		if err != nil {
-			return nil, status(err)
+			return nil, err
 		}
 		b, err := json.Marshal(held)
-		return bytes.NewReader(b), err
+		return bytes.NewReader(b), status(err)
 	case f.part == partSnapshots && f.delta.To != "":
+		if err := h.readable(f.delta); err != nil {
+			return nil, err
+		}
 		return h.outgoing(f.delta), nil
 	default:
 		return nil, sftp.ErrSSHFxPermissionDenied
 	}
+}
+
+// readable reports why a snapshot cannot be read here, if so. Making a stream of a snapshot that
+// has no content of its own would change what it means, in the middle of a move maybe.
+func (h *handlers) readable(d volume.Delta) error {
+	held, err := h.find(d.Volume)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(held.Snapshots, func(s cluster.Snapshot) bool { return s.Name == d.To })
+	switch {
+	case i < 0:
+		return sftp.ErrSSHFxNoSuchFile
+	case h.server.Backend.Properties().Instant, held.Snapshots[i].Kept, held.Snapshots[i].GUID == held.Head:
+		return nil
+	}
+	return status(fmt.Errorf("%w: snapshot %s has been written over; one that is made to be kept can be read", cluster.ErrRefused, d.To))
+}
+
+// find returns the copy of a volume on this node, or an error for the client.
+func (h *handlers) find(id cluster.VolumeID) (volume.Copy, error) {
+	held, err := volume.Find(h.ctx, h.server.Backend, id)
+	if errors.Is(err, cluster.ErrNotFound) {
+		return held, sftp.ErrSSHFxNoSuchFile
+	}
+	return held, status(err)
 }
 
 // Filewrite receives a stream.
@@ -64,16 +94,27 @@ func (h *handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 		return nil, status(err)
 	}
 	if f.resume {
-		held, err := volume.Find(h.ctx, h.server.Backend, f.volume)
-		if err != nil {
+		if f.delta.Resume, err = h.token(f.delta); err != nil {
 			return nil, status(err)
 		}
-		if held.Partial == nil {
-			return nil, status(fmt.Errorf("%w: there is no transfer to go on with", cluster.ErrStale))
-		}
-		f.delta.Resume = held.Partial.Token
 	}
-	return h.incoming(f.delta), nil
+	file, err := h.incoming(f.delta)
+	if err != nil {
+		return nil, status(err)
+	}
+	return file, nil
+}
+
+// token returns the token of the transfer that d goes on with.
+func (h *handlers) token(d volume.Delta) ([]byte, error) {
+	held, err := volume.Find(h.ctx, h.server.Backend, d.Volume)
+	if err != nil {
+		return nil, err
+	}
+	if held.Partial == nil || held.Partial.From != d.From || held.Partial.To != d.To {
+		return nil, fmt.Errorf("%w: there is no part of %s to go on with", cluster.ErrStale, d)
+	}
+	return held.Partial.Token, nil
 }
 
 // Filecmd refuses: nothing can be renamed, removed or made but by streams. Setting the times and
@@ -96,6 +137,9 @@ func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 	}
 	switch {
 	case f.volume != "" && f.part == "":
+		if _, err := h.find(f.volume); err != nil {
+			return nil, err
+		}
 		return listing{directory(partSnapshots), directory(partIncoming), regular(partCopy, 0, time.Time{})}, nil
 	case f.part == partSnapshots:
 		return h.snapshots(f.volume)
@@ -136,94 +180,13 @@ func (h *handlers) describe(f file) (sftp.ListerAt, error) {
 }
 
 func (h *handlers) snapshots(id cluster.VolumeID) (listing, error) {
-	held, err := volume.Find(h.ctx, h.server.Backend, id)
+	held, err := h.find(id)
 	if err != nil {
-		return nil, status(err)
+		return nil, err
 	}
 	var all listing
 	for _, s := range held.Snapshots {
 		all = append(all, regular(string(s.Name), s.Bytes, s.Created))
 	}
 	return all, nil
-}
-
-// A listing is the content of a directory.
-type listing []os.FileInfo
-
-// ListAt implements sftp.ListerAt.
-func (l listing) ListAt(to []os.FileInfo, offset int64) (int, error) {
-	if offset >= int64(len(l)) {
-		return 0, io.EOF
-	}
-	n := copy(to, l[offset:])
-	if n < len(to) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// info describes a file of the tree. The size of a stream is not known before it is made; what
-// is shown is about what it will be.
-type info struct {
-	name string
-	size int64
-	mode fs.FileMode
-	time time.Time
-}
-
-func directory(name string) info                        { return info{name: name, mode: fs.ModeDir | 0o755} }
-func regular(name string, size int64, t time.Time) info { return info{name, size, 0o644, t} }
-
-func (i info) Name() string       { return i.name }
-func (i info) Size() int64        { return i.size }
-func (i info) Mode() fs.FileMode  { return i.mode }
-func (i info) ModTime() time.Time { return i.time }
-func (i info) IsDir() bool        { return i.mode.IsDir() }
-func (i info) Sys() any           { return nil }
-
-// outgoing streams a snapshot to whoever reads the file from its start to its end.
-func (h *handlers) outgoing(d volume.Delta) io.ReaderAt {
-	ctx, cancel := context.WithCancel(h.ctx)
-	r, w := io.Pipe()
-	o := &outgoing{turn: newTurn(ctx), pipe: r, cancel: cancel}
-	h.streams.Go(func() {
-		w.CloseWithError(h.server.Backend.Send(ctx, d, w))
-	})
-	return o
-}
-
-type outgoing struct {
-	*turn
-	pipe   *io.PipeReader
-	cancel context.CancelFunc
-	// end is one more than the length of the stream, once that is known.
-	end atomic.Int64
-}
-
-// ReadAt implements io.ReaderAt for readers that ask for everything in order, with several
-// requests under way at once.
-func (o *outgoing) ReadAt(p []byte, offset int64) (int, error) {
-	if end := o.end.Load(); end > 0 && offset >= end-1 {
-		return 0, io.EOF // a client that got less than it asked for asks again
-	}
-	n, err := 0, o.wait(offset)
-	if err == nil {
-		if n, err = io.ReadFull(o.pipe, p); errors.Is(err, io.ErrUnexpectedEOF) {
-			err = io.EOF
-		}
-		if err == io.EOF {
-			o.end.CompareAndSwap(0, offset+int64(n)+1)
-		}
-		o.done(offset + int64(len(p)))
-	}
-	if err != nil && err != io.EOF {
-		err = status(err)
-	}
-	return n, err
-}
-
-// Close ends a stream, whether or not it was read to its end.
-func (o *outgoing) Close() error {
-	o.cancel()
-	return o.pipe.Close()
 }

@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
@@ -66,7 +67,10 @@ func (m metered) wait(n int) error {
 	for m.limiter != nil && n > 0 {
 		part := min(n, m.limiter.Burst())
 		if err := m.limiter.WaitN(m.ctx, part); err != nil {
-			return err
+			if m.ctx.Err() == nil {
+				return fmt.Errorf("the rate limit leaves too little time: %w", context.DeadlineExceeded)
+			}
+			return context.Cause(m.ctx)
 		}
 		n -= part
 	}

@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 	"github.com/drover/drover/volume"
 )
 
-// A Server is the transfer server of one node. All fields must be set.
+// A Server is the transfer server of one node. The fields up to Log must be set.
 type Server struct {
 	Key     Key
 	Backend volume.Backend
@@ -26,38 +27,70 @@ type Server struct {
 	// Permit says whether a node may ship d to this one.
 	Permit func(from cluster.NodeID, d volume.Delta) error
 	Log    *slog.Logger
+
+	// Limits may be left out.
+	Limits Limits
+
+	arrivals arrivals
 }
+
+// Limits bound what clients can take up. Zero means the default.
+type Limits struct {
+	// Connections at once, with those that are not authenticated yet: 128. What comes beyond
+	// them is closed at once.
+	Connections int
+	// Sessions at once in one connection: 4. A session takes some 8 MB at most.
+	Sessions int
+}
+
+func (l Limits) connections() int { return cmp.Or(l.Connections, 128) }
+func (l Limits) sessions() int    { return cmp.Or(l.Sessions, 4) }
 
 // nodeExtension carries, from the authentication to the session, who the client is.
 const nodeExtension = "drover-node"
 
 // Serve answers connections until ctx ends; then it closes the listener and every connection.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	config := &ssh.ServerConfig{Config: algorithms(), ServerVersion: "SSH-2.0-Drover", PublicKeyCallback: s.authenticate}
+	config := &ssh.ServerConfig{Config: algorithms(), ServerVersion: "SSH-2.0-Drover",
+		PublicKeyCallback: s.authenticate, PublicKeyAuthAlgorithms: []string{ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519}}
 	config.AddHostKey(s.Key)
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()
 	var connections sync.WaitGroup
 	defer connections.Wait()
+	slots := make(chan struct{}, s.Limits.connections())
 	for {
 		conn, err := listener.Accept()
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				conn.Close()
+			}
 			return ctx.Err()
-		}
-		if err != nil {
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("serve transfers: %w", err)
+		case err != nil:
 			// Too many open files, most likely: others must end first.
 			s.Log.Warn("cannot accept a transfer connection", "error", err)
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		connections.Go(func() {
-			defer conn.Close()
-			stop := context.AfterFunc(ctx, func() { conn.Close() })
-			defer stop()
-			if err := s.serve(ctx, conn, config); err != nil && ctx.Err() == nil {
-				s.Log.Debug("a transfer connection ended", "from", conn.RemoteAddr(), "error", err)
-			}
-		})
+		select {
+		case slots <- struct{}{}:
+			connections.Go(func() { defer func() { <-slots }(); s.answer(ctx, conn, config) })
+		default:
+			s.Log.Warn("a transfer connection is one too many", "from", conn.RemoteAddr(), "limit", cap(slots))
+			conn.Close()
+		}
+	}
+}
+
+func (s *Server) answer(ctx context.Context, conn net.Conn, config *ssh.ServerConfig) {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	if err := s.serve(ctx, conn, config); err != nil && ctx.Err() == nil {
+		s.Log.Debug("a transfer connection ended", "from", conn.RemoteAddr(), "error", err)
 	}
 }
 
@@ -86,80 +119,60 @@ func (s *Server) serve(ctx context.Context, conn net.Conn, config *ssh.ServerCon
 	defer cancel()
 	go ssh.DiscardRequests(requests)
 	go keepAlive(ctx, client)
-	from := cluster.NodeID(client.Permissions.Extensions[nodeExtension])
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
+	slots := make(chan struct{}, s.Limits.sessions())
 	for offered := range channels {
 		if offered.ChannelType() != "session" {
 			offered.Reject(ssh.UnknownChannelType, "only sessions")
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			offered.Reject(ssh.ResourceShortage, "too many sessions")
 			continue
 		}
 		channel, requests, err := offered.Accept()
 		if err != nil {
 			return err
 		}
-		sessions.Go(func() { s.session(ctx, from, channel, requests) })
+		sessions.Go(func() { defer func() { <-slots }(); s.session(ctx, client, channel, requests) })
 	}
 	return client.Wait()
 }
 
 // session waits for the request of the sftp subsystem and serves it.
-func (s *Server) session(ctx context.Context, from cluster.NodeID, channel ssh.Channel, requests <-chan *ssh.Request) {
+func (s *Server) session(ctx context.Context, client *ssh.ServerConn, channel ssh.Channel, requests <-chan *ssh.Request) {
 	defer channel.Close()
 	for r := range requests {
 		wanted := r.Type == "subsystem" && len(r.Payload) > 4 && string(r.Payload[4:]) == "sftp"
 		if r.WantReply {
 			r.Reply(wanted, nil)
 		}
-		if !wanted {
-			continue
-		}
-		go ssh.DiscardRequests(requests)
-		ctx, cancel := context.WithCancel(ctx)
-		h := &handlers{ctx: ctx, server: s, from: from}
-		server := sftp.NewRequestServer(endNotifier{channel, cancel},
-			sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h}, sftp.WithRSMaxTxPacket(maxPacket), sftp.WithRSAllocator())
-		if err := server.Serve(); err != nil {
-			s.Log.Debug("a transfer session ended", "from", from, "error", err)
-		}
-		cancel()
-		h.streams.Wait()
-		channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
-		return
-	}
-}
-
-// endNotifier tells, as soon as the client is gone, those who wait for more of its packets:
-// the SFTP server waits for them before it says so itself.
-type endNotifier struct {
-	ssh.Channel
-	gone context.CancelFunc
-}
-
-func (e endNotifier) Read(p []byte) (int, error) {
-	n, err := e.Channel.Read(p)
-	if err != nil {
-		e.gone()
-	}
-	return n, err
-}
-
-// keepAlive asks the other side for an answer again and again, and ends the connection when
-// none comes.
-func keepAlive(ctx context.Context, conn ssh.Conn) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(aliveInterval):
-		}
-		dead := time.AfterFunc(aliveTimeout, func() { conn.Close() })
-		_, _, err := conn.SendRequest("keepalive@drover", true, nil)
-		dead.Stop()
-		if err != nil {
+		if wanted {
+			s.files(ctx, client, channel, requests)
 			return
 		}
 	}
+}
+
+// files serves SFTP.
+func (s *Server) files(ctx context.Context, client *ssh.ServerConn, channel ssh.Channel, requests <-chan *ssh.Request) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// The requests end with the client. The SFTP server sees its end only behind the packets
+	// that are still to be handled, and those may wait for a backend that waits for more.
+	go func() { ssh.DiscardRequests(requests); cancel() }()
+	h := &handlers{ctx: ctx, server: s, conn: client, from: cluster.NodeID(client.Permissions.Extensions[nodeExtension])}
+	defer h.streams.Wait()
+	server := sftp.NewRequestServer(channel, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h},
+		sftp.WithRSMaxTxPacket(maxPacket), sftp.WithRSAllocator())
+	if err := server.Serve(); err != nil {
+		s.Log.Debug("a transfer session ended", "from", h.from, "error", err)
+	}
+	cancel()
+	channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
 }
 
 // errUser: users look, nodes ship.

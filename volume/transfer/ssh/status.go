@@ -13,31 +13,40 @@ import (
 )
 
 // The status of an SFTP answer is a code that says little and a text. The kind of an error
-// crosses in the text, in brackets behind the sentence: "no space left [refused]".
-var kinds = map[string]error{
-	"refused":     cluster.ErrRefused,
-	"conflict":    cluster.ErrConflict,
-	"stale":       cluster.ErrStale,
-	"forbidden":   cluster.ErrForbidden,
-	"unsupported": cluster.ErrUnsupported,
-	"invalid":     cluster.ErrInvalid,
-	"not found":   cluster.ErrNotFound,
+// crosses in the text, in brackets behind the sentence: "no space left [refused]". Of an error
+// with several kinds the first one here crosses.
+var kinds = []struct {
+	name string
+	kind error
+}{
+	{"refused", cluster.ErrRefused},
+	{"conflict", cluster.ErrConflict},
+	{"stale", cluster.ErrStale},
+	{"forbidden", cluster.ErrForbidden},
+	{"unsupported", cluster.ErrUnsupported},
+	{"invalid", cluster.ErrInvalid},
+	{"exists", cluster.ErrExists},
+	{"not found", cluster.ErrNotFound},
+	{"unavailable", cluster.ErrUnavailable},
 }
 
-// status turns an error into one whose text carries its kind. Nil stays nil.
+// status turns an error into one whose text carries its kind, and which wraps nothing: the SFTP
+// server looks into errors for those of files, and would send their code without the text. Nil
+// stays nil.
 func status(err error) error {
 	if err == nil {
 		return nil
 	}
-	for name, kind := range kinds {
-		if errors.Is(err, kind) {
-			return fmt.Errorf("%w [%s]", err, name)
+	for _, k := range kinds {
+		if errors.Is(err, k.kind) {
+			return fmt.Errorf("%s [%s]", err.Error(), k.name)
 		}
 	}
-	return err
+	return errors.New(err.Error())
 }
 
-// A remoteError is an error that the other side answered. Trying again would not help.
+// A remoteError is an error that the other side answered. Trying again would not help, unless
+// its kind is cluster.ErrUnavailable.
 type remoteError struct {
 	text string
 	kind error
@@ -46,9 +55,9 @@ type remoteError struct {
 func (e *remoteError) Error() string { return e.text }
 func (e *remoteError) Unwrap() error { return e.kind }
 
-// answered returns the error that the other side answered, or nil when err is about the way
-// there.
-func answered(err error) *remoteError {
+// answered returns the error that the other side answered as a *remoteError, or nil when err is
+// about the way there.
+func answered(err error) error {
 	var answer *sftp.StatusError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -63,11 +72,10 @@ func answered(err error) *remoteError {
 	if quoted, err := strconv.QuotedPrefix(text); err == nil {
 		text, _ = strconv.Unquote(quoted) // it was quoted
 	}
-	e := &remoteError{text: text}
-	for name, kind := range kinds {
-		if bare, found := strings.CutSuffix(text, " ["+name+"]"); found {
-			e.text, e.kind = bare, kind
+	for _, k := range kinds {
+		if bare, found := strings.CutSuffix(text, " ["+k.name+"]"); found {
+			return &remoteError{bare, k.kind}
 		}
 	}
-	return e
+	return &remoteError{text, nil}
 }

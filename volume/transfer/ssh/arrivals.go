@@ -1,0 +1,61 @@
+package ssh
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/drover/drover/cluster"
+)
+
+// Arrivals are the streams that are being received: one per volume at most. The zero value holds
+// none.
+type arrivals struct {
+	mu  sync.Mutex
+	now map[cluster.VolumeID]*arrival
+}
+
+// An arrival is one stream that is being received.
+type arrival struct {
+	from cluster.NodeID
+	conn ssh.Conn
+	over chan struct{} // closed when the backend has let go of the volume
+}
+
+// begin registers an arrival. While there is another one for the volume, the result is
+// cluster.ErrConflict. But one whose sender came back on a new connection, because the old one
+// is dead, is cut first: then the result is cluster.ErrUnavailable, because what it has left
+// behind must be looked at before anything more is sent.
+func (a *arrivals) begin(ctx context.Context, id cluster.VolumeID, next *arrival) error {
+	a.mu.Lock()
+	old := a.now[id]
+	if old == nil {
+		if a.now == nil {
+			a.now = map[cluster.VolumeID]*arrival{}
+		}
+		a.now[id] = next
+	}
+	a.mu.Unlock()
+	switch {
+	case old == nil:
+		return nil
+	case old.from != next.from || old.conn == next.conn || answers(ctx, old.conn, probeTimeout):
+		return fmt.Errorf("%w: another transfer of volume %s is under way", cluster.ErrConflict, id)
+	}
+	old.conn.Close() // it does not answer any more
+	select {
+	case <-old.over:
+	case <-ctx.Done():
+	}
+	return fmt.Errorf("%w: an earlier transfer of volume %s was under way and has been cut", cluster.ErrUnavailable, id)
+}
+
+// end takes an arrival off the list.
+func (a *arrivals) end(id cluster.VolumeID, it *arrival) {
+	a.mu.Lock()
+	delete(a.now, id)
+	a.mu.Unlock()
+	close(it.over)
+}

@@ -1,0 +1,85 @@
+package ssh
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume"
+)
+
+// A file is one name in the tree.
+type file struct {
+	volume cluster.VolumeID
+	part   string // "copy.json", "snapshots", "incoming"
+	delta  volume.Delta
+	// resume: the stream goes on with what was received before.
+	resume bool
+}
+
+const (
+	partCopy      = "copy.json"
+	partSnapshots = "snapshots"
+	partIncoming  = "incoming"
+	resumeMark    = "resume"
+)
+
+// deltaPath names the file of a delta.
+func deltaPath(part string, d volume.Delta) string {
+	name := string(d.To)
+	if d.From != "" || len(d.Resume) > 0 {
+		name = string(d.From) + ":" + name
+	}
+	if len(d.Resume) > 0 {
+		name += ":" + resumeMark
+	}
+	return path.Join("/volumes", string(d.Volume), part, name)
+}
+
+// parsePath reads a path of the tree. Directories have empty parts.
+func parsePath(name string) (file, error) {
+	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
+	notFound := fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	if len(parts) == 1 && parts[0] == "" {
+		return file{}, nil
+	}
+	if parts[0] != "volumes" || len(parts) > 4 {
+		return file{}, notFound
+	}
+	var f file
+	if len(parts) > 1 {
+		if !cluster.IsUUID(parts[1]) {
+			return file{}, notFound
+		}
+		f.volume = cluster.VolumeID(parts[1])
+	}
+	if len(parts) > 2 {
+		f.part = parts[2]
+		if f.part != partSnapshots && f.part != partIncoming && (f.part != partCopy || len(parts) > 3) {
+			return file{}, notFound
+		}
+	}
+	if len(parts) > 3 && !f.parseDelta(parts[3]) {
+		return file{}, notFound
+	}
+	return f, nil
+}
+
+func (f *file) parseDelta(name string) bool {
+	f.delta.Volume = f.volume
+	names := strings.Split(name, ":")
+	if len(names) == 3 && names[2] == resumeMark {
+		f.resume, names = true, names[:2]
+	}
+	switch len(names) {
+	case 1:
+		f.delta.To = cluster.SnapshotName(names[0])
+	case 2:
+		f.delta.From, f.delta.To = cluster.SnapshotName(names[0]), cluster.SnapshotName(names[1])
+	default:
+		return false
+	}
+	return cluster.ValidName(string(f.delta.To)) && (f.delta.From == "" || cluster.ValidName(string(f.delta.From)))
+}

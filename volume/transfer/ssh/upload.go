@@ -1,0 +1,109 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/transfer"
+)
+
+// An upload is one delta on its way, over as many connections as that takes.
+type upload struct {
+	delta  volume.Delta
+	source transfer.Source
+	meter  *meter
+	tried  bool
+}
+
+// Send implements transfer.Session. A small delta takes two round trips beside its data: one opens
+// the file, one closes it.
+func (s *session) Send(ctx context.Context, d volume.Delta, source transfer.Source, o transfer.Options) (int64, error) {
+	u := &upload{delta: d, source: source, meter: newMeter(o)}
+	err := s.attempts(ctx, u.attempt)
+	return u.meter.finish(), err
+}
+
+func (u *upload) attempt(ctx context.Context, c *connection, p *patience) error {
+	if u.tried {
+		if done, err := u.goOn(c, p); done || err != nil {
+			return err
+		}
+	}
+	u.tried = true
+	return u.write(ctx, c)
+}
+
+// goOn looks at what became of an attempt that broke off. Either the transfer is done after all,
+// or it goes on from what has arrived.
+func (u *upload) goOn(c *connection, p *patience) (done bool, err error) {
+	held, err := readCopy(c, u.delta.Volume)
+	if err != nil && !errors.Is(answered(err), cluster.ErrNotFound) {
+		return false, err
+	}
+	var token []byte
+	if part := held.Partial; part != nil && part.From == u.delta.From && part.To == u.delta.To {
+		token = part.Token
+	}
+	if len(token) > 0 && !slices.Equal(token, u.delta.Resume) {
+		p.renew() // more has arrived
+	}
+	u.delta.Resume = token
+	return slices.ContainsFunc(held.Snapshots, func(s cluster.Snapshot) bool { return s.Name == u.delta.To }), nil
+}
+
+// write writes one stream into the file of its delta. Closing the file is the confirmation.
+func (u *upload) write(ctx context.Context, c *connection) error {
+	f, err := c.sftp.OpenFile(deltaPath(partIncoming, u.delta), os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r, w := io.Pipe()
+	// The source may be slow to end with its context; what reads from it is not.
+	defer context.AfterFunc(ctx, func() { w.CloseWithError(errSource) })()
+	made := make(chan error, 1)
+	go func() { made <- u.make(ctx, w) }()
+	_, err = f.ReadFromWithConcurrency(r, inFlight)
+	r.Close() // the source must not write for nobody
+	cancel()
+	switch sourceErr := <-made; {
+	case errors.Is(err, errSource):
+		// Without a close: one in order would say that the stream is complete.
+		return &ownError{sourceErr}
+	case err != nil && answered(err) == nil:
+		return err // the connection broke
+	}
+	if closing := f.Close(); closing != nil {
+		return closing // says why writing failed, too
+	}
+	return err
+}
+
+// make writes the stream of the source and its trailer to w.
+func (u *upload) make(ctx context.Context, w *io.PipeWriter) error {
+	hash := xxhash.New()
+	err := u.source.Send(ctx, u.delta, io.MultiWriter(u.meter.writer(ctx, w), hash))
+	if err == nil {
+		_, err = w.Write(trailerOf(hash))
+	}
+	if err != nil {
+		w.CloseWithError(errSource)
+		return err
+	}
+	return w.Close()
+}
+
+// errSource stands for the error of the source where the SFTP client would look into it: an
+// io.EOF in it would pass for the end of the stream.
+var errSource = errors.New("the source failed")
+
+// An ownError is this side's: another connection would not help.
+type ownError struct{ error }
