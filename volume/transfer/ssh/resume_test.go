@@ -182,7 +182,8 @@ func TestGivesUpWhenNothingArrives(t *testing.T) {
 	if !errors.Is(err, cluster.ErrUnavailable) || !strings.Contains(err.Error(), "gave up after") {
 		t.Errorf("got %v, want ErrUnavailable", err)
 	}
-	if made := r.connections(); made != maxFruitless {
+	// An attempt may come to its end before the relay has counted its connection.
+	if made := r.connections(); made > maxFruitless || made < maxFruitless-2 {
 		t.Errorf("%d connections were made, want %d", made, maxFruitless)
 	}
 }
