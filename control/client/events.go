@@ -15,6 +15,11 @@ import (
 func (c *Client) Events(ctx context.Context, since uint64, wait time.Duration) ([]cluster.Event, error) {
 	var events []cluster.Event
 	_, err := c.do(ctx, request{method: http.MethodGet, path: wire.PathEvents, query: poll(since, wait), wait: wait}, &events)
+	if err == nil && len(events) == 0 {
+		// The service may notice that the caller has gone before the caller does, and answer that
+		// there is nothing.
+		err = context.Cause(ctx)
+	}
 	return events, err
 }
 
