@@ -41,15 +41,36 @@ func (a *arrivals) begin(ctx context.Context, id cluster.VolumeID, next *arrival
 	switch {
 	case old == nil:
 		return nil
-	case old.from != next.from || old.conn == next.conn || answers(ctx, old.conn, probeTimeout):
+	case !old.cutFor(ctx, next.from, next.conn):
 		return fmt.Errorf("%w: another transfer of volume %s is under way", cluster.ErrConflict, id)
 	}
-	old.conn.Close() // it does not answer any more
+	return fmt.Errorf("%w: an earlier transfer of volume %s was under way and has been cut", cluster.ErrUnavailable, id)
+}
+
+// settle cuts an arrival of the volume whose sender has come back on another connection, so that
+// what is read of the copy next is what the arrival has left behind. Read while the backend still
+// works on it, the copy may have no token yet, and the sender would start over.
+func (a *arrivals) settle(ctx context.Context, id cluster.VolumeID, from cluster.NodeID, conn ssh.Conn) {
+	a.mu.Lock()
+	old := a.now[id]
+	a.mu.Unlock()
+	if old != nil {
+		old.cutFor(ctx, from, conn)
+	}
+}
+
+// cutFor cuts an arrival whose connection is dead for the same node on another one, and waits
+// until the backend has let go of the volume. It reports whether the arrival was cut.
+func (a *arrival) cutFor(ctx context.Context, from cluster.NodeID, conn ssh.Conn) bool {
+	if a.from != from || a.conn == conn || answers(ctx, a.conn, probeTimeout) {
+		return false
+	}
+	a.conn.Close() // it does not answer any more
 	select {
-	case <-old.over:
+	case <-a.over:
 	case <-ctx.Done():
 	}
-	return fmt.Errorf("%w: an earlier transfer of volume %s was under way and has been cut", cluster.ErrUnavailable, id)
+	return true
 }
 
 // end takes an arrival off the list.

@@ -30,11 +30,15 @@ type Transport struct {
 // try may work, cluster.ErrForbidden that one side does not know the other's key.
 func (t *Transport) Dial(ctx context.Context, to cluster.Node) (transfer.Session, error) {
 	s := newSession(t, to)
-	if _, err := s.connected(ctx); err != nil {
-		s.Close()
-		return nil, err
+	_, err := s.connected(ctx)
+	if err == nil {
+		return s, nil
 	}
-	return s, nil
+	s.Close()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx) // not that the peer is away: nobody should try again
+	}
+	return nil, err
 }
 
 func (t *Transport) log() *slog.Logger {

@@ -2,13 +2,14 @@ package ssh
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +37,7 @@ func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	}
 	switch {
 	case f.part == partCopy:
+		h.server.arrivals.settle(h.ctx, f.volume, h.from, h.conn)
 		held, err := h.find(f.volume)
 		if err != nil {
 			return nil, err
@@ -43,6 +45,9 @@ func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 		b, err := json.Marshal(held)
 		return bytes.NewReader(b), status(err)
 	case f.part == partSnapshots && f.delta.To != "":
+		if h.from != "" {
+			return nil, status(errNode)
+		}
 		if err := h.readable(f.delta); err != nil {
 			return nil, err
 		}
@@ -136,16 +141,16 @@ func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 		return h.describe(f)
 	}
 	switch {
-	case f.volume != "" && f.part == "":
-		if _, err := h.find(f.volume); err != nil {
-			return nil, err
-		}
-		return listing{directory(partSnapshots), directory(partIncoming), regular(partCopy, 0, time.Time{})}, nil
+	case f.delta.To != "" || f.part == partCopy:
+		return nil, sftp.ErrSSHFxNoSuchFile // as a directory
 	case f.part == partSnapshots:
 		return h.snapshots(f.volume)
-	case f.part != "":
+	case f.part == partIncoming:
 		return listing{}, nil
-	case r.Filepath == "/":
+	case f.volume != "":
+		_, err := h.find(f.volume)
+		return listing{directory(partSnapshots), directory(partIncoming), regular(partCopy, 0, time.Time{})}, err
+	case strings.Trim(r.Filepath, "/") == "":
 		return listing{directory("volumes")}, nil
 	}
 	copies, err := h.server.Backend.Copies(h.ctx)
@@ -159,24 +164,31 @@ func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 	return all, nil
 }
 
+// describe describes one name. What is incoming need not exist before it comes.
 func (h *handlers) describe(f file) (sftp.ListerAt, error) {
 	switch {
-	case f.volume == "" || f.part == "" || (f.delta.To == "" && f.part != partCopy):
+	case f.volume == "":
 		return listing{directory("/")}, nil
-	case f.part == partSnapshots:
-		all, err := h.snapshots(f.volume)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range all {
-			if s.Name() == string(f.delta.To) {
-				return listing{s}, nil
-			}
-		}
-		return nil, fs.ErrNotExist
-	default:
-		return listing{regular(f.part, 0, time.Time{})}, nil
+	case f.part == partIncoming && f.delta.To != "":
+		return listing{regular(string(f.delta.To), 0, time.Time{})}, nil
+	case f.part == partIncoming:
+		return listing{directory(partIncoming)}, nil
 	}
+	all, err := h.snapshots(f.volume)
+	switch {
+	case err != nil:
+		return nil, err
+	case f.part == partCopy:
+		return listing{regular(partCopy, 0, time.Time{})}, nil
+	case f.delta.To == "":
+		return listing{directory(cmp.Or(f.part, string(f.volume)))}, nil
+	}
+	for _, s := range all {
+		if s.Name() == string(f.delta.To) {
+			return listing{s}, nil
+		}
+	}
+	return nil, sftp.ErrSSHFxNoSuchFile
 }
 
 func (h *handlers) snapshots(id cluster.VolumeID) (listing, error) {

@@ -1,7 +1,6 @@
 package ssh
 
 import (
-	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -41,7 +40,7 @@ func deltaPath(part string, d volume.Delta) string {
 // parsePath reads a path of the tree. Directories have empty parts.
 func parsePath(name string) (file, error) {
 	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
-	notFound := fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	notFound := &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
 	if len(parts) == 1 && parts[0] == "" {
 		return file{}, nil
 	}

@@ -190,12 +190,13 @@ func TestGivesUpWhenNothingArrives(t *testing.T) {
 
 func TestATargetThatIsAwayIsUnavailable(t *testing.T) {
 	n := serve(t, openDir(t))
+	address := n.node.TransferAddress
 	newRelay(t, n, func(int) fate { return fate{cut: 100} }) // within the handshake
 	if _, err := n.transport.Dial(t.Context(), n.node); !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("a connection that breaks: got %v, want ErrUnavailable", err)
 	}
 	n.stop()
-	n.node.TransferAddress = n.server.Key.PublicKey().Type() // no address at all
+	n.node.TransferAddress = address
 	if _, err := n.transport.Dial(t.Context(), n.node); !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("nobody there: got %v, want ErrUnavailable", err)
 	}

@@ -177,3 +177,7 @@ func (s *Server) files(ctx context.Context, client *ssh.ServerConn, channel ssh.
 
 // errUser: users look, nodes ship.
 var errUser = fmt.Errorf("%w: this key may only read", cluster.ErrForbidden)
+
+// errNode: an owner sends, and no other node has a use for the data. So a node that was taken over
+// gets at the volumes that it holds, and at no others.
+var errNode = fmt.Errorf("%w: the key of a node may not read volumes", cluster.ErrForbidden)

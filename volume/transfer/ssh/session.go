@@ -15,9 +15,10 @@ import (
 	"github.com/drover/drover/volume"
 )
 
-// A session is a connection to a node that is made again when it breaks. An operation that ends
-// with its context takes the connection with it, because its answer would still come; others that
-// use it at that moment go on over a new one.
+// A session is a connection to a node that is made again when it breaks. Operations that run at
+// the same time are answered in the order in which they were asked: each waits for the packets of
+// those before it. One that ends with its context takes the connection with it, because its answer
+// would still come; others go on over a new one.
 type session struct {
 	transport *Transport
 	to        cluster.Node

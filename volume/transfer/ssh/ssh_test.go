@@ -45,7 +45,8 @@ func newKey(t testing.TB) (Key, string) {
 	return key, file
 }
 
-func serve(t testing.TB, target volume.Backend) *node {
+// serve runs a server for a backend until the test ends.
+func serve(t testing.TB, target volume.Backend, set ...func(*Server)) *node {
 	t.Helper()
 	serverKey, _ := newKey(t)
 	clientKey, _ := newKey(t)
@@ -57,6 +58,9 @@ func serve(t testing.TB, target volume.Backend) *node {
 	n.server = &Server{Key: serverKey, Backend: target, Log: slog.New(slog.DiscardHandler),
 		Peers:  func(key string) (cluster.NodeID, bool) { return n.client, key == PublicKey(clientKey) },
 		Permit: func(cluster.NodeID, volume.Delta) error { return nil }}
+	for _, set := range set {
+		set(n.server)
+	}
 	n.node = cluster.Node{ID: "b", Name: "b", TransferAddress: listener.Addr().String(), TransferKey: PublicKey(serverKey)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
