@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -110,6 +111,15 @@ type Options struct {
 	LimitBytes int64
 	// Owner and Group own the root directory of the volume. Zero is root, or the agent's own.
 	Owner, Group int
+}
+
+// Own gives the root directory of a new volume to its owner. An agent that is not root leaves it
+// as its own.
+func (o Options) Own(root string) error {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	return os.Lchown(root, o.Owner, o.Group)
 }
 
 // A Copy is what one node holds of a volume.

@@ -2,86 +2,41 @@ package dir
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/durable"
 	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/copydir"
 )
 
 // A copyDir is the copy of one volume.
 type copyDir struct {
-	backend *Backend
-	id      cluster.VolumeID
-	dir     string
-	broken  error // why the record is not readable
-
-	// op is held by whatever changes the content or the role, however long that takes.
-	op sync.Mutex
-
-	mu     sync.Mutex // for what follows; held briefly
-	record record
-	used   usage
+	*copydir.Copy
+	used *usage
 }
 
-// A record is what a copy is, as it is kept on disk.
-type record struct {
-	Role  cluster.Role  `json:"role"`
-	Epoch cluster.Epoch `json:"epoch"`
-	Open  bool          `json:"open"`
-	// Head is the GUID of the snapshot that the content is exactly at.
-	Head      string             `json:"head"`
-	Limit     int64              `json:"limit"`
-	Changed   time.Time          `json:"changed"`
-	Snapshots []cluster.Snapshot `json:"snapshots"`
-	// Transit is set while a stream is applied, and after it was cut.
-	Transit *transit `json:"transit,omitempty"`
-}
-
-type transit struct {
-	From cluster.SnapshotName `json:"from"`
-	To   cluster.SnapshotName `json:"to"`
-}
-
-// dropRound forgets a snapshot that is not kept.
-func (r *record) dropRound(name cluster.SnapshotName) {
-	r.Snapshots = slices.DeleteFunc(r.Snapshots, func(s cluster.Snapshot) bool { return s.Name == name && !s.Kept })
-}
-
-func (c *copyDir) data() string        { return filepath.Join(c.dir, "data") }
-func (c *copyDir) recordPath() string  { return filepath.Join(c.dir, "copy.json") }
-func (c *copyDir) partialPath() string { return filepath.Join(c.dir, "partial") }
+func (c *copyDir) partialPath() string { return filepath.Join(c.Dir, "partial") }
 
 func (c *copyDir) manifestPath(name cluster.SnapshotName) string {
-	return filepath.Join(c.dir, "manifests", manifestName(name))
+	return filepath.Join(c.Dir, "manifests", manifestName(name))
 }
 
 func (c *copyDir) keptTree(name cluster.SnapshotName) string {
-	return filepath.Join(c.dir, "kept", manifestName(name))
+	return filepath.Join(c.Dir, "kept", manifestName(name))
 }
 
-// load reads the record. A copy whose stream was ended by a crash is looked at, file by file, to
-// know what has arrived.
-func (c *copyDir) load() error {
-	b, err := os.ReadFile(c.recordPath())
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(b, &c.record); err != nil {
-		return fmt.Errorf("read %s: %w", c.recordPath(), err)
-	}
-	if c.record.Transit == nil {
+// recover looks at a copy whose stream was ended by a crash, file by file, to know what has
+// arrived.
+func (c *copyDir) recover() error {
+	if c.Record().Transit == nil {
 		return nil
 	}
-	_, err = os.Stat(c.partialPath())
+	_, err := os.Stat(c.partialPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return c.survey()
 	}
@@ -90,7 +45,7 @@ func (c *copyDir) load() error {
 
 // survey hashes everything that is there and keeps the result as what has arrived.
 func (c *copyDir) survey() error {
-	m, err := scan(context.Background(), c.data())
+	m, err := scan(context.Background(), c.Data())
 	if err != nil {
 		return err
 	}
@@ -100,7 +55,7 @@ func (c *copyDir) survey() error {
 		if e.Kind != kindFile {
 			continue
 		}
-		f, err := os.OpenFile(filepath.Join(c.data(), e.Path), os.O_RDONLY|noFollow, 0)
+		f, err := os.OpenFile(filepath.Join(c.Data(), e.Path), os.O_RDONLY|noFollow, 0)
 		if err != nil {
 			return err
 		}
@@ -116,35 +71,14 @@ func (c *copyDir) survey() error {
 	return m.save(c.partialPath())
 }
 
-// update changes the record and makes the change durable before it is seen.
-func (c *copyDir) update(change func(*record)) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	next := c.record
-	next.Snapshots = slices.Clone(next.Snapshots)
-	change(&next)
-	b, err := json.MarshalIndent(next, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := durable.WriteFile(c.recordPath(), append(b, '\n'), 0o600); err != nil {
-		return err
-	}
-	c.record = next
-	return nil
-}
-
 // state is the copy as the contract shows it.
 func (c *copyDir) state() volume.Copy {
-	if c.broken != nil {
-		return volume.Copy{Volume: c.id, Role: cluster.Replica, Warning: "not readable: " + c.broken.Error()}
+	s := c.State()
+	if s.Warning != "" {
+		return s
 	}
-	c.mu.Lock()
-	r := c.record
-	s := volume.Copy{Volume: c.id, Role: r.Role, Epoch: r.Epoch, Open: r.Open, Path: c.backend.Path(c.id), Head: r.Head,
-		Snapshots: slices.Clone(r.Snapshots), LimitBytes: r.Limit, Changed: r.Changed}
-	c.mu.Unlock()
-	s.UsedBytes = c.usedBytes()
+	r := c.Record()
+	s.UsedBytes = c.used.get(c.Data(), r.Open)
 	if r.Limit > 0 && s.UsedBytes > r.Limit {
 		s.Warning = fmt.Sprintf("uses %d MiB, its limit is %d MiB; a plain directory cannot stop a writer", s.UsedBytes>>20, r.Limit>>20)
 	}
@@ -161,10 +95,7 @@ func (c *copyDir) state() volume.Copy {
 
 // newestManifest returns the manifest with the latest look at this node's files, or an empty one.
 func (c *copyDir) newestManifest() *manifest {
-	c.mu.Lock()
-	snapshots := slices.Clone(c.record.Snapshots)
-	c.mu.Unlock()
-	for _, s := range slices.Backward(snapshots) {
+	for _, s := range slices.Backward(c.Record().Snapshots) {
 		if m, err := loadManifest(c.manifestPath(s.Name)); err == nil && !s.Kept {
 			return m
 		}
@@ -178,48 +109,12 @@ func (b *Backend) Open(_ context.Context, id cluster.VolumeID, epoch cluster.Epo
 	if err != nil {
 		return "", err
 	}
-	c.op.Lock()
-	defer c.op.Unlock()
-	if err := c.mayOpen(epoch, base); err != nil {
-		return "", fmt.Errorf("open volume %s: %w", id, err)
-	}
-	if err := b.show(c); err != nil {
+	c.Op.Lock()
+	defer c.Op.Unlock()
+	if err := c.MayOpen(epoch, base); err != nil {
 		return "", err
 	}
-	return b.Path(id), c.update(func(r *record) {
-		if r.Epoch != epoch || r.Role != cluster.Primary {
-			r.Changed = time.Now()
-		}
-		r.Role, r.Epoch, r.Open, r.Head = cluster.Primary, epoch, true, ""
-	})
-}
-
-func (c *copyDir) mayOpen(epoch cluster.Epoch, base string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := c.record
-	switch {
-	case epoch < r.Epoch:
-		return fmt.Errorf("%w: the copy has seen epoch %d, the order is of %d", cluster.ErrStale, r.Epoch, epoch)
-	case r.Role == cluster.Replica && (base == "" || r.Head != base):
-		return fmt.Errorf("%w: the copy is at snapshot %q, not at %q", cluster.ErrConflict, r.Head, base)
-	default:
-		return nil
-	}
-}
-
-// show makes the volume appear below the mount root.
-func (b *Backend) show(c *copyDir) error {
-	if b.o.MountRoot == "" {
-		return nil
-	}
-	err := os.Symlink(c.data(), b.Path(c.id))
-	if errors.Is(err, fs.ErrExist) {
-		if target, _ := os.Readlink(b.Path(c.id)); target == c.data() {
-			return nil
-		}
-	}
-	return err
+	return b.Path(id), c.Opened(epoch)
 }
 
 // Close implements volume.Backend.
@@ -228,21 +123,9 @@ func (b *Backend) Close(_ context.Context, id cluster.VolumeID) error {
 	if err != nil {
 		return err
 	}
-	c.op.Lock()
-	defer c.op.Unlock()
-	if !c.isOpen() {
-		return nil
-	}
-	if user := writerBelow(c.data()); user != "" {
-		return fmt.Errorf("%w: close volume %s: in use by %s", cluster.ErrConflict, id, user)
-	}
-	return c.update(func(r *record) { r.Open = false })
-}
-
-func (c *copyDir) isOpen() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.record.Open
+	c.Op.Lock()
+	defer c.Op.Unlock()
+	return c.Close()
 }
 
 // Demote implements volume.Backend.
@@ -251,38 +134,9 @@ func (b *Backend) Demote(_ context.Context, id cluster.VolumeID, epoch cluster.E
 	if err != nil {
 		return err
 	}
-	c.op.Lock()
-	defer c.op.Unlock()
-	c.mu.Lock()
-	r := c.record
-	c.mu.Unlock()
-	switch {
-	case r.Open:
-		return fmt.Errorf("%w: demote volume %s: it is open", cluster.ErrConflict, id)
-	case epoch < r.Epoch:
-		return fmt.Errorf("%w: demote volume %s: the copy has seen epoch %d, the order is of %d", cluster.ErrStale, id, r.Epoch, epoch)
-	case r.Role == cluster.Primary && r.Head == "":
-		return c.diverged(r)
-	}
-	return c.update(func(now *record) {
-		if now.Role != cluster.Replica || now.Epoch != epoch {
-			now.Changed = time.Now()
-		}
-		now.Role, now.Epoch = cluster.Replica, epoch
-	})
-}
-
-// diverged keeps a copy with writes that nobody else has under another name.
-func (c *copyDir) diverged(r record) error {
-	common := cluster.SnapshotName("")
-	if len(r.Snapshots) > 0 {
-		common = r.Snapshots[len(r.Snapshots)-1].Name
-	}
-	kept, err := c.setAside("diverged")
-	if err != nil {
-		return err
-	}
-	return &volume.Diverged{Volume: c.id, Common: common, KeptAs: kept}
+	c.Op.Lock()
+	defer c.Op.Unlock()
+	return c.Demote(epoch)
 }
 
 // Remove implements volume.Backend.
@@ -294,29 +148,7 @@ func (b *Backend) Remove(_ context.Context, id cluster.VolumeID) error {
 	if err != nil {
 		return err
 	}
-	c.op.Lock()
-	defer c.op.Unlock()
-	if c.isOpen() {
-		return fmt.Errorf("%w: remove volume %s: it is open", cluster.ErrConflict, id)
-	}
-	_, err = c.setAside("removed")
-	return err
-}
-
-// setAside moves the copy into the trash, whole, under a name that says what it was and when.
-func (c *copyDir) setAside(why string) (string, error) {
-	b := c.backend
-	name := filepath.Join(b.trash(), fmt.Sprintf("%s.%s@%s", c.id, why, time.Now().UTC().Format(trashStamp)))
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.o.MountRoot != "" {
-		if err := removeIfThere(b.Path(c.id)); err != nil {
-			return "", err
-		}
-	}
-	if err := os.Rename(c.dir, name); err != nil {
-		return "", err
-	}
-	delete(b.copies, c.id)
-	return name, errors.Join(durable.SyncDir(b.trash()), durable.SyncDir(b.root))
+	c.Op.Lock()
+	defer c.Op.Unlock()
+	return c.Remove()
 }

@@ -19,23 +19,18 @@
 package dir
 
 import (
-	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/copydir"
 )
 
 // Options are how to store volumes.
@@ -49,170 +44,93 @@ type Options struct {
 
 // A Backend stores volumes below one directory. It implements volume.Backend.
 type Backend struct {
-	root string
-	o    Options
-	lock *os.File
+	root *copydir.Root
 
 	mu     sync.Mutex
-	copies map[cluster.VolumeID]*copyDir
+	usages map[cluster.VolumeID]*usage
 }
 
 // Open opens the directory, making it if necessary, and takes it for this process alone.
-func Open(root string, o Options) (*Backend, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	b := &Backend{root: root, o: o, copies: map[cluster.VolumeID]*copyDir{}}
-	for _, dir := range []string{root, b.trash(), o.MountRoot} {
-		if dir == "" {
-			continue
-		}
-		if err := os.MkdirAll(dir, 0o711); err != nil {
-			return nil, err
-		}
-	}
-	if err := b.take(); err != nil {
+func Open(path string, o Options) (*Backend, error) {
+	root, err := copydir.Open(path, copydir.Options{MountRoot: o.MountRoot, Log: o.Log})
+	if err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		return nil, errors.Join(err, b.Shut())
-	}
-	for _, entry := range entries {
-		id := cluster.VolumeID(entry.Name())
-		if !cluster.IsUUID(string(id)) {
-			continue
+	b := &Backend{root: root, usages: map[cluster.VolumeID]*usage{}}
+	for _, c := range root.All() {
+		if err := b.of(c).recover(); err != nil {
+			c.Broken(err)
 		}
-		c := &copyDir{backend: b, id: id, dir: filepath.Join(root, string(id))}
-		if err := c.load(); err != nil {
-			c.broken = err
-			o.Log.Error("a volume is not readable", "volume", id, "error", err)
-		}
-		b.copies[id] = c
 	}
 	return b, nil
 }
 
-// take locks the directory, so that no two agents work on it.
-func (b *Backend) take() error {
-	f, err := os.OpenFile(filepath.Join(b.root, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return fmt.Errorf("%w: %s is in use by another agent", cluster.ErrConflict, b.root)
-	}
-	b.lock = f
-	return nil
-}
-
 // Shut releases the directory. Volumes that are open stay what they are.
-func (b *Backend) Shut() error { return b.lock.Close() }
+func (b *Backend) Shut() error { return b.root.Shut() }
 
 // Properties implements volume.Backend.
 func (b *Backend) Properties() volume.Properties {
-	p := volume.Properties{Name: "dir", Resumable: true}
-	var st unix.Statfs_t
-	if err := unix.Statfs(b.root, &st); err == nil {
-		p.FreeBytes, p.TotalBytes = int64(st.Bavail)*st.Bsize, int64(st.Blocks)*st.Bsize
-	}
-	return p
+	free, total := b.root.Space()
+	return volume.Properties{Name: "dir", Resumable: true, FreeBytes: free, TotalBytes: total}
 }
 
 // Path implements volume.Backend.
-func (b *Backend) Path(id cluster.VolumeID) string {
-	if b.o.MountRoot != "" {
-		return filepath.Join(b.o.MountRoot, string(id))
-	}
-	return filepath.Join(b.root, string(id), "data")
-}
+func (b *Backend) Path(id cluster.VolumeID) string { return b.root.Path(id) }
 
 // Copies implements volume.Backend.
 func (b *Backend) Copies(context.Context) ([]volume.Copy, error) {
-	b.mu.Lock()
-	all := make([]*copyDir, 0, len(b.copies))
-	for _, c := range b.copies {
-		all = append(all, c)
+	var copies []volume.Copy
+	for _, c := range b.root.All() {
+		copies = append(copies, b.of(c).state())
 	}
-	b.mu.Unlock()
-	copies := make([]volume.Copy, len(all))
-	for i, c := range all {
-		copies[i] = c.state()
-	}
-	slices.SortFunc(copies, func(a, b volume.Copy) int { return cmp.Compare(a.Volume, b.Volume) })
 	return copies, nil
 }
 
 // Create implements volume.Backend.
 func (b *Backend) Create(_ context.Context, id cluster.VolumeID, o volume.Options) error {
-	if !cluster.IsUUID(string(id)) {
-		return fmt.Errorf("%w: volume id %q", cluster.ErrInvalid, id)
-	}
-	_, err := b.add(id, record{Role: cluster.Primary, Epoch: 1, Limit: o.LimitBytes, Changed: time.Now()}, o)
+	_, err := b.add(id, copydir.Record{Role: cluster.Primary, Epoch: 1, Limit: o.LimitBytes}, o)
 	return err
 }
 
-// add makes a copy with an empty directory. A crash in between leaves one without a record, which
-// the next add takes over.
-func (b *Backend) add(id cluster.VolumeID, r record, o volume.Options) (*copyDir, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, exists := b.copies[id]; exists {
-		return nil, fmt.Errorf("create volume %s: %w", id, cluster.ErrExists)
-	}
-	c := &copyDir{backend: b, id: id, dir: filepath.Join(b.root, string(id)), record: r}
-	for _, dir := range []string{c.dir, c.data(), filepath.Join(c.dir, "manifests")} {
-		if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
-			return nil, err
+// add makes a copy with an empty directory.
+func (b *Backend) add(id cluster.VolumeID, r copydir.Record, o volume.Options) (*copyDir, error) {
+	c, err := b.root.Add(id, r, func(c *copydir.Copy) error {
+		for _, dir := range []string{c.Data(), filepath.Join(c.Dir, "manifests")} {
+			if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
+				return err
+			}
 		}
-	}
-	if o.Owner != os.Getuid() || o.Group != os.Getgid() {
-		if err := os.Lchown(c.data(), o.Owner, o.Group); err != nil && os.Getuid() == 0 {
-			return nil, err
-		}
-	}
-	if err := c.update(func(*record) {}); err != nil {
+		return o.Own(c.Data())
+	})
+	if err != nil {
 		return nil, err
 	}
-	b.copies[id] = c
-	return c, nil
+	return b.of(c), nil
 }
 
+// find returns a copy that can be worked with.
 func (b *Backend) find(id cluster.VolumeID) (*copyDir, error) {
+	c, err := b.root.Find(id)
+	if err != nil {
+		return nil, err
+	}
+	return b.of(c), nil
+}
+
+// of adds to a copy what this backend remembers of it.
+func (b *Backend) of(c *copydir.Copy) *copyDir {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.copies[id]
-	if c == nil {
-		return nil, fmt.Errorf("volume %s: %w on this node", id, cluster.ErrNotFound)
+	if b.usages[c.ID] == nil {
+		b.usages[c.ID] = &usage{}
 	}
-	if c.broken != nil {
-		return nil, fmt.Errorf("%w: volume %s is not readable: %w", cluster.ErrConflict, id, c.broken)
-	}
-	return c, nil
+	return &copyDir{Copy: c, used: b.usages[c.ID]}
 }
-
-func (b *Backend) trash() string { return filepath.Join(b.root, "trash") }
 
 // Purge implements volume.Backend.
 func (b *Backend) Purge(_ context.Context, before time.Time) error {
-	entries, err := os.ReadDir(b.trash())
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, entry := range entries {
-		// Names end in the time at which they came: <id>.<why>@20060102T150405.000Z.
-		_, stamp, _ := strings.Cut(entry.Name(), "@")
-		put, err := time.Parse(trashStamp, stamp)
-		if err == nil && put.Before(before) {
-			errs = append(errs, os.RemoveAll(filepath.Join(b.trash(), entry.Name())))
-		}
-	}
-	return errors.Join(errs...)
+	return b.root.Purge(before, os.RemoveAll)
 }
-
-const trashStamp = "20060102T150405.000Z"
 
 // manifestName is a file name for a snapshot's name, whatever that holds.
 func manifestName(name cluster.SnapshotName) string {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/copydir"
 )
 
 // TestHostileStreams receives streams that want to write where they must not.
@@ -144,7 +145,7 @@ func TestCrashWhileReceiving(t *testing.T) {
 	// A crash leaves the record in transit, some blocks written, and no list of which.
 	c, err := p.to.find(p.id)
 	p.must(err)
-	p.must(c.update(func(r *record) { r.Head, r.Transit = "", &transit{From: p.last, To: "pass2"} }))
+	p.must(c.Update(func(r *copydir.Record) { r.Head, r.Transit = "", &copydir.Transit{From: p.last, To: "pass2"} }))
 	p.must(os.WriteFile(filepath.Join(p.dst, "file"), bytes.Repeat([]byte("new"), 1<<16), 0o600))
 	p.to.Shut()
 	p.to = open(t, p.toRoot)

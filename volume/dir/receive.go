@@ -7,10 +7,10 @@ import (
 	"io"
 	"os"
 	"syscall"
-	"time"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/copydir"
 )
 
 // Receive implements volume.Backend. It changes the replica in place, block by block. While it
@@ -20,7 +20,7 @@ func (b *Backend) Receive(ctx context.Context, d volume.Delta, r io.Reader) erro
 	if err != nil {
 		return fmt.Errorf("receive %s: %w", d, err)
 	}
-	defer c.op.Unlock()
+	defer c.Op.Unlock()
 	if err := c.receive(ctx, d, base, r); err != nil {
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			err = fmt.Errorf("%w: %w", cluster.ErrRefused, err)
@@ -34,29 +34,29 @@ func (b *Backend) Receive(ctx context.Context, d volume.Delta, r io.Reader) erro
 func (b *Backend) expect(d volume.Delta) (*copyDir, *manifest, error) {
 	c, err := b.find(d.Volume)
 	if errors.Is(err, cluster.ErrNotFound) && d.From == "" && len(d.Resume) == 0 {
-		if c, err = b.add(d.Volume, record{Role: cluster.Replica, Changed: time.Now()}, volume.Options{}); err != nil {
+		if c, err = b.add(d.Volume, copydir.Record{Role: cluster.Replica}, volume.Options{}); err != nil {
 			return nil, nil, err
 		}
-		c.op.Lock()
+		c.Op.Lock()
 		return c, &manifest{}, nil
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if !c.op.TryLock() {
+	if !c.Op.TryLock() {
 		return nil, nil, fmt.Errorf("%w: the copy is busy", cluster.ErrConflict)
 	}
 	base, err := c.receiveBase(d)
 	if errors.Is(err, errOverwrite) {
-		_, err = c.setAside("replaced")
-		c.op.Unlock()
+		_, err = c.SetAside("replaced")
+		c.Op.Unlock()
 		if err != nil {
 			return nil, nil, err
 		}
 		return b.expect(d)
 	}
 	if err != nil {
-		c.op.Unlock()
+		c.Op.Unlock()
 		return nil, nil, err
 	}
 	return c, base, nil
@@ -67,9 +67,7 @@ var errOverwrite = errors.New("there is a copy already")
 
 // receiveBase returns the manifest that the stream is a difference to.
 func (c *copyDir) receiveBase(d volume.Delta) (*manifest, error) {
-	c.mu.Lock()
-	now := c.record
-	c.mu.Unlock()
+	now := c.Record()
 	transit := now.Transit
 	switch {
 	case now.Role == cluster.Primary:
@@ -94,8 +92,8 @@ func (c *copyDir) receive(ctx context.Context, d volume.Delta, base *manifest, r
 	if err != nil {
 		return err
 	}
-	err = c.update(func(now *record) {
-		now.Head, now.Transit = "", &transit{From: d.From, To: d.To}
+	err = c.Update(func(now *copydir.Record) {
+		now.Head, now.Transit = "", &copydir.Transit{From: d.From, To: d.To}
 	})
 	if err != nil {
 		return err
@@ -104,7 +102,7 @@ func (c *copyDir) receive(ctx context.Context, d volume.Delta, base *manifest, r
 	if err := removeIfThere(c.partialPath()); err != nil {
 		return err
 	}
-	t, err := openTree(c.data(), base)
+	t, err := openTree(c.Data(), base)
 	if err != nil {
 		return err
 	}
@@ -171,16 +169,18 @@ func (c *copyDir) arrived(t *tree, header streamHeader, digest hash) error {
 	if err := m.save(c.manifestPath(header.To)); err != nil {
 		return err
 	}
-	err := c.update(func(now *record) {
+	err := c.Update(func(now *copydir.Record) {
 		now.Head, now.Transit = header.Snapshot.GUID, nil
 		// The content of the base is gone, unless it was kept: so is its meaning.
-		now.dropRound(header.From)
+		if base, err := now.Snapshot(header.From); err == nil && !base.Kept {
+			now.Forget(header.From)
+		}
 		now.Snapshots = append(now.Snapshots, header.Snapshot)
 	})
 	if err != nil {
 		return err
 	}
-	c.noteUsed(m.bytes())
+	c.used.note(m.bytes())
 	if header.From != "" {
 		return removeIfThere(c.manifestPath(header.From))
 	}

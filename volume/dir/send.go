@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
 )
 
@@ -28,7 +27,7 @@ func (b *Backend) Send(ctx context.Context, d volume.Delta, w io.Writer) error {
 }
 
 func (c *copyDir) send(ctx context.Context, d volume.Delta, w io.Writer) error {
-	snapshot, err := c.snapshotNamed(d.To)
+	snapshot, err := c.Record().Snapshot(d.To)
 	if err != nil {
 		return err
 	}
@@ -36,7 +35,7 @@ func (c *copyDir) send(ctx context.Context, d volume.Delta, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	root := c.data()
+	root := c.Data()
 	if snapshot.Kept {
 		root = c.keptTree(d.To)
 	}
@@ -60,7 +59,7 @@ func (c *copyDir) send(ctx context.Context, d volume.Delta, w io.Writer) error {
 	if err := current.save(c.manifestPath(d.To)); err != nil {
 		return err
 	}
-	c.noteUsed(current.bytes())
+	c.used.note(current.bytes())
 	digest := current.digest()
 	if err := out.frame(frameManifest, digest[:]); err != nil {
 		return err
@@ -181,16 +180,4 @@ func (s *sender) holds(base *entry, number int, h hash) bool {
 		return h == zeroHash
 	}
 	return base.Blocks[number] == h
-}
-
-// snapshotNamed returns a snapshot of the copy.
-func (c *copyDir) snapshotNamed(name cluster.SnapshotName) (cluster.Snapshot, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range c.record.Snapshots {
-		if s.Name == name {
-			return s, nil
-		}
-	}
-	return cluster.Snapshot{}, fmt.Errorf("snapshot %s: %w", name, cluster.ErrNotFound)
 }

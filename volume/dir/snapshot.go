@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume/copydir"
 )
 
 // Snapshot implements volume.Backend.
@@ -20,24 +21,19 @@ func (b *Backend) Snapshot(ctx context.Context, id cluster.VolumeID, name cluste
 	if err != nil {
 		return cluster.Snapshot{}, err
 	}
-	c.op.Lock()
-	defer c.op.Unlock()
-	if s, err := c.snapshotNamed(name); err == nil {
+	c.Op.Lock()
+	defer c.Op.Unlock()
+	record := c.Record()
+	if s, err := record.Snapshot(name); err == nil {
 		return s, nil
 	}
-	s := cluster.Snapshot{Name: name, GUID: cluster.NewUUID(), Created: time.Now().UTC(), Bytes: c.usedBytes(), Kept: keep}
+	s := cluster.Snapshot{Name: name, GUID: cluster.NewUUID(), Created: time.Now().UTC(), Bytes: c.used.get(c.Data(), record.Open), Kept: keep}
 	if keep {
 		if err := c.keep(ctx, name); err != nil {
 			return cluster.Snapshot{}, fmt.Errorf("snapshot %s of volume %s: %w", name, id, err)
 		}
 	}
-	err = c.update(func(r *record) {
-		r.Snapshots = append(r.Snapshots, s)
-		if !r.Open && !keep {
-			r.Head = s.GUID // nothing can change the content before the next Open
-		}
-	})
-	return s, err
+	return s, c.Update(func(r *copydir.Record) { r.Add(s) })
 }
 
 // Drop implements volume.Backend.
@@ -49,15 +45,7 @@ func (b *Backend) Drop(_ context.Context, id cluster.VolumeID, name cluster.Snap
 	if err != nil {
 		return err
 	}
-	err = c.update(func(r *record) {
-		for i, s := range r.Snapshots {
-			if s.Name == name {
-				r.Snapshots = append(r.Snapshots[:i], r.Snapshots[i+1:]...)
-				return
-			}
-		}
-	})
-	if err != nil {
+	if err := c.Update(func(r *copydir.Record) { r.Forget(name) }); err != nil {
 		return err
 	}
 	return errors.Join(removeIfThere(c.manifestPath(name)), os.RemoveAll(c.keptTree(name)))
@@ -81,7 +69,7 @@ func (c *copyDir) keep(ctx context.Context, name cluster.SnapshotName) error {
 }
 
 func (c *copyDir) copyTree(ctx context.Context, to string) error {
-	m, err := scan(ctx, c.data())
+	m, err := scan(ctx, c.Data())
 	if err != nil {
 		return err
 	}
@@ -98,7 +86,7 @@ func (c *copyDir) copyTree(ctx context.Context, to string) error {
 			return fmt.Errorf("%s: %w", e.Path, err)
 		}
 		if e.Kind == kindFile {
-			if err := copyContent(t.file, filepath.Join(c.data(), e.Path)); err != nil {
+			if err := copyContent(t.file, filepath.Join(c.Data(), e.Path)); err != nil {
 				return fmt.Errorf("%s: %w", e.Path, err)
 			}
 		}
