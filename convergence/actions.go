@@ -19,8 +19,11 @@ type action func(a *Agent, ctx context.Context, s plan.Step) error
 
 // actions is the one table of what each kind of step does.
 var actions = map[plan.Kind]action{
-	plan.CreateVolume:   (*Agent).createVolume,
-	plan.OpenVolume:     (*Agent).openVolume,
+	plan.CreateVolume: (*Agent).createVolume,
+	plan.OpenVolume:   (*Agent).openVolume,
+	plan.ResizeVolume: func(a *Agent, ctx context.Context, s plan.Step) error {
+		return a.Backend.Resize(ctx, s.Volume, s.Limit)
+	},
 	plan.Snapshot:       (*Agent).snapshot,
 	plan.DropSnapshot:   func(a *Agent, ctx context.Context, s plan.Step) error { return a.Backend.Drop(ctx, s.Volume, s.Name) },
 	plan.CreateInstance: func(a *Agent, ctx context.Context, s plan.Step) error { return a.Runtime.Create(ctx, s.Spec) },

@@ -81,11 +81,20 @@ type Backend interface {
 	// (d.From empty) never overwrites a copy: one that exists is set aside first.
 	Receive(ctx context.Context, d Delta, r io.Reader) error
 
+	// Resize sets the size limit; zero means none.
+	Resize(ctx context.Context, id cluster.VolumeID, bytes int64) error
+
 	// Remove puts the copy into the trash. No copy is no error; an open one is ErrConflict.
 	Remove(ctx context.Context, id cluster.VolumeID) error
 
 	// Purge deletes for good what was put into the trash, or set aside, before that time.
 	Purge(ctx context.Context, before time.Time) error
+}
+
+// A Flusher is a backend that can write out what the kernel still holds in memory of a volume
+// that is open. What is written out before applications stop need not be while clients wait.
+type Flusher interface {
+	Flush(ctx context.Context, id cluster.VolumeID) error
 }
 
 // Properties are what a backend can do, as data.

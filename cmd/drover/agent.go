@@ -24,6 +24,7 @@ import (
 	"github.com/drover/drover/internal/pki"
 	"github.com/drover/drover/proxy"
 	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/btrfs"
 	"github.com/drover/drover/volume/dir"
 	"github.com/drover/drover/volume/transfer/ssh"
 )
@@ -55,9 +56,9 @@ keep going when it ends.`,
 	f.StringVar(&o.name, "name", hostname, "`NAME` of this node")
 	f.StringVar(&o.address, "address", "", "`IP` address that clients and other nodes reach this node at (required)")
 	f.StringVar(&o.control, "control", "localhost:4523", "`HOST:PORT` of the control service")
-	f.StringVar(&o.data, "data", "/var/lib/drover", "`DIR`ectory of the node's state, and of volumes with --backend dir")
+	f.StringVar(&o.data, "data", "/var/lib/drover", "`DIR`ectory of the node's state, and of its volumes")
 	f.StringVar(&o.pki, "pki", "/etc/drover/pki", "`DIR`ectory with cluster.crt, node.crt, node.key and gossip.key")
-	f.StringVar(&o.backend, "backend", "dir", "`BACKEND` that stores volumes: dir")
+	f.StringVar(&o.backend, "backend", "dir", "`BACKEND` that stores volumes: btrfs, dir")
 	f.StringVar(&o.runtime, "runtime", "process", "`RUNTIME` that runs applications: process")
 	f.StringVar(&o.mountRoot, "mount-root", "", "`DIR`ectory where volumes appear by id; such as /flocker")
 	f.StringVar(&o.listenTransfer, "listen-transfer", "", "`ADDRESS` of the transfer server (default: the node's, port 4524)")
@@ -166,8 +167,14 @@ func (o *agentOptions) openBackend(log *slog.Logger) (volume.Backend, func() err
 			return nil, nil, fmt.Errorf("open the volumes: %w", err)
 		}
 		return b, b.Shut, nil
+	case "btrfs":
+		b, err := btrfs.Open(filepath.Join(o.data, "volumes"), btrfs.Options{MountRoot: o.mountRoot, Log: log})
+		if err != nil {
+			return nil, nil, fmt.Errorf("open the volumes: %w", err)
+		}
+		return b, b.Shut, nil
 	default:
-		return nil, nil, fmt.Errorf("%w: --backend %q: want dir", cluster.ErrUnsupported, o.backend)
+		return nil, nil, fmt.Errorf("%w: --backend %q: want btrfs or dir", cluster.ErrUnsupported, o.backend)
 	}
 }
 

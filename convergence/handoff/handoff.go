@@ -152,6 +152,7 @@ func (h *Handoff) prepareCommit(ctx context.Context) (cluster.Snapshot, error) {
 
 // cutOver holds the clients, ends the writers and ships the last round.
 func (h *Handoff) cutOver(ctx context.Context) (cluster.Snapshot, error) {
+	h.flush(ctx)
 	held, err := h.Control.Hold(ctx, h.Move.ID, wire.AttemptRequest{Attempt: h.Move.Attempt})
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("hold the clients: %w", err)
@@ -185,6 +186,18 @@ func (h *Handoff) cutOver(ctx context.Context) (cluster.Snapshot, error) {
 	}
 	fault.Point("handoff.final")
 	return final, nil
+}
+
+// flush writes out what the kernel still holds in memory, so that the last snapshot, which must
+// do that while clients wait, finds little left.
+func (h *Handoff) flush(ctx context.Context) {
+	flusher, ok := h.Backend.(volume.Flusher)
+	if !ok {
+		return
+	}
+	if err := flusher.Flush(ctx, h.Move.Volume); err != nil {
+		h.Log.Warn("could not write out the volume; the pause may be longer", "error", err)
+	}
 }
 
 // rolledBack tells an attempt's failure apart from one that another attempt would repeat.

@@ -154,6 +154,10 @@ func (d *differ) ownedVolume(lane string, owned cluster.OwnedVolume) {
 	d.userSnapshots(lane, owned, held)
 	spec := d.specUsing(owned)
 	d.application(lane, spec.Application.Name, spec, v.ID)
+	if exists && held.LimitBytes != v.MaximumSize {
+		// After the start: clients may be waiting for it.
+		d.add(lane, Step{Kind: ResizeVolume, Volume: v.ID, Limit: v.MaximumSize, Reason: "its maximum size is another one"})
+	}
 	d.departure(lane, v.ID)
 }
 

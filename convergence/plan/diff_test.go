@@ -108,6 +108,11 @@ func replica(epoch cluster.Epoch, head string, changed time.Time) volume.Copy {
 		Snapshots: []cluster.Snapshot{{Name: "s1", GUID: head}}}
 }
 
+func limited(c volume.Copy, bytes int64) volume.Copy {
+	c.LimitBytes = bytes
+	return c
+}
+
 func TestDiff(t *testing.T) {
 	restart := func(again bool, at time.Time) func(*world) {
 		return func(w *world) {
@@ -239,6 +244,9 @@ func TestDiff(t *testing.T) {
 			"snapshot volume data@new, drop snapshot data@old"},
 		{"snapshots: a wish of an earlier epoch is not made again",
 			on(a).owns(2, true, "", cluster.SnapshotWish{Name: "new", Epoch: 1}).holds(primary(2)), ""},
+		{"limit: another size is set once the application runs",
+			on(a).wants(db()).owns(2, true, "").holds(limited(primary(2), 5)).runs(dbSpec(2)),
+			"resize volume " + string(data)},
 		{"no volume: it is created and started in a lane of its own",
 			on(a).wants(web(), db()).owns(1, true, "").holds(primary(1)).runs(dbSpec(1)),
 			"create application web, start application web"},

@@ -86,6 +86,8 @@ func (w *world) do(t *rapid.T, s plan.Step) {
 			t.Fatalf("a backend would refuse: %s on %+v", s, *c)
 		}
 		c.Role, c.Epoch, c.Open, c.Head = cluster.Primary, s.Epoch, true, ""
+	case plan.ResizeVolume:
+		w.seen.Copies[held].LimitBytes = s.Limit
 	case plan.CloseVolume:
 		w.seen.Copies[held].Open = false
 	case plan.DemoteVolume:

@@ -31,6 +31,8 @@ const (
 	CreateVolume Kind = "create volume"
 	// OpenVolume makes the copy writable.
 	OpenVolume Kind = "open volume"
+	// ResizeVolume sets its size limit.
+	ResizeVolume Kind = "resize volume"
 	// Snapshot makes a snapshot that the user asked for.
 	Snapshot Kind = "snapshot volume"
 	// DropSnapshot removes a snapshot.
@@ -71,7 +73,7 @@ type Step struct {
 	Base   string
 	// Name is the snapshot of Snapshot and DropSnapshot.
 	Name cluster.SnapshotName
-	// Limit is the size of CreateVolume in bytes.
+	// Limit is the size limit of CreateVolume and ResizeVolume in bytes.
 	Limit int64
 	// Move is that of GetReady, HandOff, GiveUp and Resolve.
 	Move cluster.Move

@@ -53,6 +53,7 @@ func Run(t *testing.T, place func(*testing.T) Harness) {
 		{"a volume moves there and back", (*suite).thereAndBack},
 		{"demote keeps a copy that diverged aside", (*suite).diverged},
 		{"remove puts a closed copy away, not an open one", (*suite).remove},
+		{"a limit that is set is the limit", (*suite).resize},
 		{"what a kept snapshot holds outlives writes", (*suite).kept},
 		{"a restart changes nothing", (*suite).restart},
 		{"an unknown volume is not found", (*suite).unknown},
@@ -352,6 +353,17 @@ func (s *suite) remove() {
 	s.want(err, cluster.ErrNotFound)
 	s.must(s.a.Backend.Purge(s.ctx, time.Now().Add(-time.Hour)))
 	s.must(s.a.Backend.Purge(s.ctx, time.Now().Add(time.Hour)))
+}
+
+func (s *suite) resize() {
+	s.born()
+	for _, limit := range []int64{1 << 20, 2 << 20, 0} {
+		s.must(s.a.Backend.Resize(s.ctx, s.id, limit))
+		if got := s.copy(s.a).LimitBytes; got != limit {
+			s.t.Errorf("the limit is %d, want %d", got, limit)
+		}
+	}
+	s.want(s.a.Backend.Resize(s.ctx, "unknown", 1), cluster.ErrNotFound)
 }
 
 func (s *suite) kept() {

@@ -17,7 +17,7 @@ import (
 // A copyDir is the copy of one volume.
 type copyDir struct {
 	*copydir.Copy
-	used *usage
+	used *copydir.Usage
 }
 
 func (c *copyDir) partialPath() string { return filepath.Join(c.Dir, "partial") }
@@ -78,7 +78,7 @@ func (c *copyDir) state() volume.Copy {
 		return s
 	}
 	r := c.Record()
-	s.UsedBytes = c.used.get(c.Data(), r.Open)
+	s.UsedBytes = c.used.Get(c.Data(), r.Open)
 	if r.Limit > 0 && s.UsedBytes > r.Limit {
 		s.Warning = fmt.Sprintf("uses %d MiB, its limit is %d MiB; a plain directory cannot stop a writer", s.UsedBytes>>20, r.Limit>>20)
 	}
@@ -137,6 +137,15 @@ func (b *Backend) Demote(_ context.Context, id cluster.VolumeID, epoch cluster.E
 	c.Op.Lock()
 	defer c.Op.Unlock()
 	return c.Demote(epoch)
+}
+
+// Resize implements volume.Backend.
+func (b *Backend) Resize(_ context.Context, id cluster.VolumeID, bytes int64) error {
+	c, err := b.find(id)
+	if err != nil {
+		return err
+	}
+	return c.Update(func(r *copydir.Record) { r.Limit = bytes })
 }
 
 // Remove implements volume.Backend.

@@ -47,7 +47,7 @@ type Backend struct {
 	root *copydir.Root
 
 	mu     sync.Mutex
-	usages map[cluster.VolumeID]*usage
+	usages map[cluster.VolumeID]*copydir.Usage
 }
 
 // Open opens the directory, making it if necessary, and takes it for this process alone.
@@ -56,7 +56,7 @@ func Open(path string, o Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{root: root, usages: map[cluster.VolumeID]*usage{}}
+	b := &Backend{root: root, usages: map[cluster.VolumeID]*copydir.Usage{}}
 	for _, c := range root.All() {
 		if err := b.of(c).recover(); err != nil {
 			c.Broken(err)
@@ -122,7 +122,7 @@ func (b *Backend) of(c *copydir.Copy) *copyDir {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.usages[c.ID] == nil {
-		b.usages[c.ID] = &usage{}
+		b.usages[c.ID] = &copydir.Usage{}
 	}
 	return &copyDir{Copy: c, used: b.usages[c.ID]}
 }

@@ -180,7 +180,7 @@ func (c *copyDir) arrived(t *tree, header streamHeader, digest hash) error {
 	if err != nil {
 		return err
 	}
-	c.used.note(m.bytes())
+	c.used.Note(m.bytes())
 	if header.From != "" {
 		return removeIfThere(c.manifestPath(header.From))
 	}

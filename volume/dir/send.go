@@ -59,7 +59,7 @@ func (c *copyDir) send(ctx context.Context, d volume.Delta, w io.Writer) error {
 	if err := current.save(c.manifestPath(d.To)); err != nil {
 		return err
 	}
-	c.used.note(current.bytes())
+	c.used.Note(current.bytes())
 	digest := current.digest()
 	if err := out.frame(frameManifest, digest[:]); err != nil {
 		return err

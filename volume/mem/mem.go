@@ -288,6 +288,18 @@ func (c *held) isAt(name cluster.SnapshotName) bool {
 	return slices.ContainsFunc(c.Snapshots, func(s cluster.Snapshot) bool { return s.Name == name && s.GUID == c.Head })
 }
 
+// Resize implements volume.Backend.
+func (b *Backend) Resize(_ context.Context, id cluster.VolumeID, bytes int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.copies[id]
+	if c == nil {
+		return fmt.Errorf("volume %s: %w on this node", id, cluster.ErrNotFound)
+	}
+	c.LimitBytes = bytes
+	return nil
+}
+
 // Remove implements volume.Backend.
 func (b *Backend) Remove(_ context.Context, id cluster.VolumeID) error {
 	b.mu.Lock()

@@ -19,12 +19,13 @@ const (
 	checkTimeout = 2 * time.Second
 )
 
-// watchHealth looks at a process until it is gone.
-func (i *instance) watchHealth(gone <-chan struct{}) {
+// watchHealth looks at an instance until every process of it is gone: it may be one that the
+// leader has left behind that serves.
+func (i *instance) watchHealth(current *run) {
 	wait := startPoll
 	for {
 		healthy := i.check()
-		i.note(healthy, gone)
+		i.note(healthy, current)
 		if healthy {
 			wait = steadyPoll
 			if h := i.made.Spec.Application.Health; h != nil && h.Interval > 0 {
@@ -33,7 +34,7 @@ func (i *instance) watchHealth(gone <-chan struct{}) {
 			i.rotate()
 		}
 		select {
-		case <-gone:
+		case <-current.done:
 			return
 		case <-i.runtime.ctx.Done():
 			return
@@ -42,16 +43,11 @@ func (i *instance) watchHealth(gone <-chan struct{}) {
 	}
 }
 
-// note keeps the result of a check of a process that is still there.
-func (i *instance) note(healthy bool, gone <-chan struct{}) {
+// note keeps the result of a check of a run that has not ended.
+func (i *instance) note(healthy bool, current *run) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	select {
-	case <-gone:
-		return
-	default:
-	}
-	if i.healthy != healthy {
+	if i.run == current && i.healthy != healthy {
 		i.healthy = healthy
 		i.runtime.signal()
 	}

@@ -123,20 +123,17 @@ func credentialOf(name string) (*syscall.Credential, error) {
 func (i *instance) watch(leader identity, cmd *exec.Cmd) {
 	current := &run{leader: leader, done: make(chan struct{})}
 	i.run = current
-	gone := make(chan struct{})
-	i.runtime.watches.Go(func() { i.watchHealth(gone) })
+	i.runtime.watches.Go(func() { i.watchHealth(current) })
 	if cmd != nil {
 		// Not among the watches: a child must be waited for whenever it ends.
 		go func() {
 			status, reason := outcome(cmd.Wait())
-			close(gone)
 			i.finish(context.Background(), current, status, reason)
 		}()
 		return
 	}
 	i.runtime.watches.Go(func() {
 		err := waitFor(i.runtime.ctx, leader)
-		close(gone)
 		if err == nil {
 			i.finish(i.runtime.ctx, current, 0, "ended; its exit status went to an earlier agent")
 		}

@@ -1,4 +1,4 @@
-package dir
+package copydir
 
 import (
 	"io/fs"
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A usage is how much a copy takes up, and when that was last found out.
-type usage struct {
+// A Usage is how much a copy takes up, and when that was last found out.
+type Usage struct {
 	mu     sync.Mutex
 	bytes  int64
 	at     time.Time
@@ -18,19 +18,20 @@ type usage struct {
 // usageAge is how old a usage may be before it is found out again.
 const usageAge = 2 * time.Second
 
-// get returns the usage as it is known. If that is old it is found out anew, in the background:
+// Get returns the usage as it is known. If that is old it is found out anew, in the background:
 // those who list copies do not wait for a walk over a million files.
-func (u *usage) get(root string, changes bool) int64 {
+func (u *Usage) Get(root string, changes bool) int64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if old := time.Since(u.at) > usageAge; old && !u.asking && (changes || u.at.IsZero()) {
 		u.asking = true
-		go func() { u.note(walkUsage(root)) }()
+		go func() { u.Note(walkUsage(root)) }()
 	}
 	return u.bytes
 }
 
-func (u *usage) note(n int64) {
+// Note says how much it is.
+func (u *Usage) Note(n int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.bytes, u.at, u.asking = n, time.Now(), false

@@ -1,0 +1,260 @@
+package btrfs
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"unsafe"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/copydir"
+)
+
+// sendArgs is struct btrfs_ioctl_send_args.
+type sendArgs struct {
+	fd           int64
+	cloneCount   uint64
+	cloneSources *uint64
+	parentRoot   uint64
+	flags        uint64
+	version      uint32
+	_            [28]byte
+}
+
+// flagNoData leaves the content of files out of a stream.
+const flagNoData = 1 << 0
+
+// Send implements volume.Backend.
+func (b *Backend) Send(ctx context.Context, d volume.Delta, w io.Writer) error {
+	c, err := b.find(d.Volume)
+	if err != nil {
+		return err
+	}
+	record := c.Record()
+	parent := ""
+	if d.From != "" {
+		if _, err := record.Snapshot(d.From); err != nil {
+			return fmt.Errorf("send %s: %w", d, err)
+		}
+		parent = c.snapshotPath(d.From)
+	}
+	snapshot, err := record.Snapshot(d.To)
+	if err != nil {
+		return fmt.Errorf("send %s: %w", d, err)
+	}
+	if err := writeHeader(w, snapshot); err != nil {
+		return err
+	}
+	if err := send(ctx, c.snapshotPath(d.To), parent, 0, w); err != nil {
+		return fmt.Errorf("send %s: %w", d, err)
+	}
+	return nil
+}
+
+// send writes the kernel's stream of a read-only subvolume, as a difference to the parent if
+// there is one. It goes through a pipe, which is what the kernel writes to.
+func send(ctx context.Context, subvolume, parent string, flags uint64, w io.Writer) error {
+	from, err := os.Open(subvolume)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	args := sendArgs{flags: flags}
+	if parent != "" {
+		info, err := infoOf(parent)
+		if err != nil {
+			return err
+		}
+		args.parentRoot, args.cloneCount, args.cloneSources = info.TreeID, 1, &info.TreeID
+	}
+	out, in, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	args.fd = int64(in.Fd())
+	sent := make(chan error, 1)
+	go func() {
+		err := ioctl(from, directionWrite, numberSend, unsafe.Sizeof(args), unsafe.Pointer(&args))
+		runtime.KeepAlive(args.cloneSources)
+		in.Close()
+		sent <- err
+	}()
+	// Closing the reading end is what makes the kernel give up.
+	stop := context.AfterFunc(ctx, func() { out.Close() })
+	_, copyErr := io.Copy(w, out)
+	stop()
+	out.Close()
+	sendErr := <-sent
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case copyErr != nil:
+		return copyErr
+	case sendErr != nil:
+		return fmt.Errorf("the kernel's send: %w", sendErr)
+	}
+	return nil
+}
+
+// differs reports whether the content has changed since a snapshot, in more than times.
+func (c *subvolumes) differs(ctx context.Context, name cluster.SnapshotName) (bool, error) {
+	const probe cluster.SnapshotName = "drover.probe"
+	path := c.snapshotPath(probe)
+	if err := errors.Join(deleteSubvolume(path), snapshotSubvolume(c.Data(), path, true)); err != nil {
+		return false, err
+	}
+	counter := &changeCounter{}
+	err := send(ctx, path, c.snapshotPath(name), flagNoData, counter)
+	return counter.changes > 0, errors.Join(err, deleteSubvolume(path))
+}
+
+// A changeCounter counts the commands of a stream that change more than times. The format is that
+// of fs/btrfs/send.h: a header of 17 bytes, then commands, each with its length (4 bytes), its
+// kind (2) and a checksum (4) before its content.
+type changeCounter struct {
+	changes int
+	rest    []byte
+	skip    int // bytes of the header, or of a command, that are still to come
+	began   bool
+}
+
+const (
+	streamHeader  = 17
+	commandHeader = 10
+
+	commandSnapshot = 2
+	commandUtimes   = 20
+	commandEnd      = 21
+)
+
+func (c *changeCounter) Write(p []byte) (int, error) {
+	if !c.began {
+		c.began, c.skip = true, streamHeader
+	}
+	n := len(p)
+	for {
+		skipped := min(c.skip, len(p))
+		p, c.skip = p[skipped:], c.skip-skipped
+		if len(p) == 0 {
+			return n, nil
+		}
+		taken := min(commandHeader-len(c.rest), len(p))
+		c.rest, p = append(c.rest, p[:taken]...), p[taken:]
+		if len(c.rest) < commandHeader {
+			return n, nil
+		}
+		c.skip = int(binary.LittleEndian.Uint32(c.rest))
+		switch binary.LittleEndian.Uint16(c.rest[4:]) {
+		case commandSnapshot, commandUtimes, commandEnd:
+		default:
+			c.changes++
+		}
+		c.rest = c.rest[:0]
+	}
+}
+
+// Receive implements volume.Backend. The stream makes a new snapshot beside those that are there;
+// it counts when it is on the record, and until then a cut leaves nothing.
+func (b *Backend) Receive(ctx context.Context, d volume.Delta, r io.Reader) error {
+	c, err := b.expect(d)
+	if err != nil {
+		return fmt.Errorf("receive %s: %w", d, err)
+	}
+	defer c.Op.Unlock()
+	err = b.receive(ctx, c, d, r)
+	if err == nil {
+		return nil
+	}
+	err = errors.Join(err, deleteSubvolume(c.snapshotPath(d.To)))
+	if noSpace(err) {
+		// What was deleted frees its space only after a while: another try may find it.
+		if syncErr := b.reclaim(ctx); syncErr != nil {
+			b.log.Warn("could not wait for the space of deleted subvolumes", "error", syncErr)
+		}
+		err = fmt.Errorf("%w: %w", cluster.ErrUnavailable, err)
+	}
+	return fmt.Errorf("receive %s: %w", d, err)
+}
+
+func (b *Backend) receive(ctx context.Context, c *subvolumes, d volume.Delta, r io.Reader) error {
+	snapshot, err := readHeader(r)
+	if err != nil {
+		return err
+	}
+	if snapshot.Name != d.To {
+		return fmt.Errorf("%w: the stream is of snapshot %q", cluster.ErrInvalid, snapshot.Name)
+	}
+	path := c.snapshotPath(d.To)
+	if err := deleteSubvolume(path); err != nil {
+		return err
+	}
+	if err := receive(ctx, c.Dir, r); err != nil {
+		return err
+	}
+	info, err := infoOf(path)
+	switch {
+	case err != nil:
+		return err
+	case !info.readOnly() || info.lineage() != snapshot.GUID:
+		return fmt.Errorf("%w: what was received is %s, not %s", cluster.ErrConflict, info.lineage(), snapshot.GUID)
+	}
+	if err := syncFileSystem(c.Dir); err != nil {
+		return err
+	}
+	return c.Update(func(now *copydir.Record) {
+		now.Snapshots = append(now.Snapshots, snapshot)
+		now.Head = snapshot.GUID
+	})
+}
+
+// expect finds or makes the copy that a stream is for, locked.
+func (b *Backend) expect(d volume.Delta) (*subvolumes, error) {
+	if len(d.Resume) > 0 {
+		return nil, fmt.Errorf("%w: there is nothing to go on with", cluster.ErrStale)
+	}
+	found, err := b.root.Find(d.Volume)
+	if errors.Is(err, cluster.ErrNotFound) && d.From == "" {
+		found, err = b.root.Add(d.Volume, copydir.Record{Role: cluster.Replica}, func(*copydir.Copy) error { return nil })
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := b.of(found)
+	if !c.Op.TryLock() {
+		return nil, fmt.Errorf("%w: the copy is busy", cluster.ErrConflict)
+	}
+	again, err := c.mayReceive(d)
+	if err != nil || !again {
+		if err != nil {
+			c.Op.Unlock()
+		}
+		return c, err
+	}
+	_, err = c.SetAside("replaced")
+	c.Op.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return b.expect(d)
+}
+
+// mayReceive says whether a stream may be applied; aside means that a full stream has come for a
+// copy with content of its own, which must be kept.
+func (c *subvolumes) mayReceive(d volume.Delta) (aside bool, err error) {
+	now := c.Record()
+	if now.Role == cluster.Primary {
+		return false, fmt.Errorf("%w: this node has a primary copy of epoch %d", cluster.ErrConflict, now.Epoch)
+	}
+	if d.From == "" {
+		return len(now.Snapshots) > 0, nil
+	}
+	if base, err := now.Snapshot(d.From); err != nil || base.GUID != now.Head {
+		return false, fmt.Errorf("%w: the copy is not at snapshot %s", cluster.ErrStale, d.From)
+	}
+	return false, nil
+}

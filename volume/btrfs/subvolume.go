@@ -1,0 +1,180 @@
+package btrfs
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The calls of this file are those of linux/btrfs.h. They take a millisecond where a process for
+// the same takes several, and clients wait for some of them.
+
+// volArgs is struct btrfs_ioctl_vol_args.
+type volArgs struct {
+	fd   int64
+	name [4088]byte
+}
+
+// volArgs2 is struct btrfs_ioctl_vol_args_v2.
+type volArgs2 struct {
+	fd      int64
+	transid uint64
+	flags   uint64
+	unused  [4]uint64
+	name    [4040]byte
+}
+
+type timespec struct {
+	sec  uint64
+	nsec uint32
+}
+
+// subvolumeInfo is struct btrfs_ioctl_get_subvol_info_args.
+type subvolumeInfo struct {
+	TreeID                                 uint64
+	Name                                   [256]byte
+	ParentID, DirID, Generation, Flags     uint64
+	UUID, ParentUUID, ReceivedUUID         [16]byte
+	Ctransid, Otransid, Stransid, Rtransid uint64
+	Ctime, Otime, Stime, Rtime             timespec
+	reserved                               [8]uint64
+}
+
+const (
+	directionWrite = 1
+	directionRead  = 2
+
+	numberDestroy  = 15
+	numberSnapshot = 23
+	numberCreate   = 24
+	numberSend     = 38
+	numberInfo     = 60
+
+	flagReadOnly = 1 << 1
+	rootIsRead   = 1 << 0 // in the flags of subvolumeInfo
+)
+
+func ioctl(dir *os.File, direction, number, size uintptr, args unsafe.Pointer) error {
+	const magic = 0x94
+	request := direction<<30 | size<<16 | magic<<8 | number
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, dir.Fd(), request, uintptr(args))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+			continue
+		default:
+			return errno
+		}
+	}
+}
+
+// inParent calls f with the directory that holds path, and the last part of path.
+func inParent(verb, path string, f func(dir *os.File, name string) error) error {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := f(dir, filepath.Base(path)); err != nil {
+		return fmt.Errorf("%s %s: %w", verb, path, err)
+	}
+	return nil
+}
+
+// createSubvolume makes an empty one.
+func createSubvolume(path string) error {
+	return inParent("make subvolume", path, func(dir *os.File, name string) error {
+		var args volArgs2
+		copy(args.name[:len(args.name)-1], name)
+		return ioctl(dir, directionWrite, numberCreate, unsafe.Sizeof(args), unsafe.Pointer(&args))
+	})
+}
+
+// snapshotSubvolume makes path a snapshot of source, which the kernel writes out first.
+func snapshotSubvolume(source, path string, readOnly bool) error {
+	from, err := os.Open(source)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	return inParent("make snapshot", path, func(dir *os.File, name string) error {
+		args := volArgs2{fd: int64(from.Fd())}
+		if readOnly {
+			args.flags = flagReadOnly
+		}
+		copy(args.name[:len(args.name)-1], name)
+		return ioctl(dir, directionWrite, numberSnapshot, unsafe.Sizeof(args), unsafe.Pointer(&args))
+	})
+}
+
+// deleteSubvolume deletes one that may not exist. Its space becomes free later.
+func deleteSubvolume(path string) error {
+	err := inParent("delete subvolume", path, func(dir *os.File, name string) error {
+		var args volArgs
+		copy(args.name[:len(args.name)-1], name)
+		return ioctl(dir, directionWrite, numberDestroy, unsafe.Sizeof(args), unsafe.Pointer(&args))
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// infoOf returns what the kernel knows of a subvolume.
+func infoOf(path string) (subvolumeInfo, error) {
+	var info subvolumeInfo
+	f, err := os.Open(path)
+	if err != nil {
+		return info, err
+	}
+	defer f.Close()
+	if err := ioctl(f, directionRead, numberInfo, unsafe.Sizeof(info), unsafe.Pointer(&info)); err != nil {
+		return info, fmt.Errorf("look at subvolume %s: %w", path, err)
+	}
+	return info, nil
+}
+
+// readOnly reports whether nobody can write to it.
+func (i subvolumeInfo) readOnly() bool { return i.Flags&rootIsRead != 0 }
+
+// lineage identifies the content of a read-only subvolume on every file system that has received
+// it: the UUID and the generation of the one that was first, as `btrfs receive` compares them.
+func (i subvolumeInfo) lineage() string {
+	if i.ReceivedUUID != [16]byte{} {
+		return fmt.Sprintf("%s:%d", hex.EncodeToString(i.ReceivedUUID[:]), i.Stransid)
+	}
+	return fmt.Sprintf("%s:%d", hex.EncodeToString(i.UUID[:]), i.Ctransid)
+}
+
+// isSubvolume reports whether path is the root of a subvolume: of those, and only of those, the
+// inode has this number.
+func isSubvolume(path string) bool {
+	var st unix.Stat_t
+	return unix.Lstat(path, &st) == nil && st.Ino == 256
+}
+
+// onBtrfs reports whether path lies on a btrfs file system.
+func onBtrfs(path string) (bool, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return false, &os.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return st.Type == unix.BTRFS_SUPER_MAGIC, nil
+}
+
+// syncFileSystem writes out everything of the file system that path is on.
+func syncFileSystem(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return os.NewSyscallError("syncfs", unix.Syncfs(int(f.Fd())))
+}
