@@ -40,7 +40,7 @@ var actions = map[plan.Kind]action{
 }
 
 func (a *Agent) createVolume(ctx context.Context, s plan.Step) error {
-	owner, group, err := runtime.Account(s.Spec.Application.User)
+	owner, group, err := a.Runtime.Owner(s.Spec.Application)
 	if err != nil {
 		return err
 	}

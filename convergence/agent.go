@@ -73,6 +73,8 @@ type Agent struct {
 	Dir string
 	Log *slog.Logger
 
+	// Private is the address at which applications listen for proxies; empty: the node's.
+	Private string
 	// Members may be nil.
 	Members Members
 	Handoff handoff.Options

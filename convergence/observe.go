@@ -34,6 +34,7 @@ func (a *Agent) observe(ctx context.Context) (plan.Observed, error) {
 		GaveUp:    maps.Clone(a.gaveUp),
 		Answered:  maps.Clone(a.answered),
 		Address:   a.Node.Address,
+		Private:   a.Private,
 		Path:      a.Backend.Path,
 		Grace:     a.grace(),
 	}, nil

@@ -29,7 +29,7 @@ func (d *differ) application(lane string, name cluster.AppName, spec runtime.Spe
 		return
 	}
 	if id == "" {
-		spec = runtime.Spec{Application: app, Address: d.seen.Address}
+		spec = runtime.Spec{Application: app, Address: d.seen.Address, Private: d.seen.Private}
 	}
 	d.run(lane, spec)
 }

@@ -167,7 +167,7 @@ func (d *differ) specUsing(owned cluster.OwnedVolume) runtime.Spec {
 	for _, app := range d.slice.Applications {
 		if app.Volume != nil && app.Volume.Volume == owned.Volume.ID {
 			return runtime.Spec{Application: app, Epoch: owned.Ownership.Epoch,
-				VolumePath: d.seen.Path(owned.Volume.ID), Address: d.seen.Address}
+				VolumePath: d.seen.Path(owned.Volume.ID), Address: d.seen.Address, Private: d.seen.Private}
 		}
 	}
 	return runtime.Spec{}
@@ -222,7 +222,7 @@ func (d *differ) arrival(lane string, a cluster.Arrival) {
 		Reason: fmt.Sprintf("it is to move here from %s", d.nodeName(move.From))}
 	if a.Application != nil {
 		step.Spec = runtime.Spec{Application: *a.Application, Epoch: move.Epoch + 1,
-			VolumePath: d.seen.Path(a.Volume.ID), Address: d.seen.Address}
+			VolumePath: d.seen.Path(a.Volume.ID), Address: d.seen.Address, Private: d.seen.Private}
 	}
 	d.add(lane, step)
 }

@@ -122,9 +122,10 @@ type Observed struct {
 	// Answered are the attempts that this node, as their target, has said to be ready for, or
 	// to refuse.
 	Answered map[cluster.MoveID]int
-	// Address is the node's own; Path returns where a volume is mounted.
-	Address string
-	Path    func(cluster.VolumeID) string
+	// Address is the node's own, Private where its applications listen for proxies, if elsewhere.
+	Address, Private string
+	// Path returns where a volume is mounted.
+	Path func(cluster.VolumeID) string
 	// Grace is how long the copy of a former owner is kept.
 	Grace time.Duration
 }

@@ -10,6 +10,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -51,12 +52,34 @@ type Runtime interface {
 	// that does not exist is no error.
 	Remove(ctx context.Context, name cluster.AppName) error
 
+	// Exec runs a command in the surroundings of a running instance and waits for its end. Its
+	// error has what the command wrote.
+	Exec(ctx context.Context, name cluster.AppName, command []string) error
+
+	// Owner returns the ids of the user and the group that the root of an empty volume is made
+	// for, or cluster.ErrRefused for a user that there is not.
+	Owner(app cluster.Application) (uid, gid int, err error)
+
 	// Logs returns the output of the instance; with follow it goes on until ctx ends.
 	Logs(ctx context.Context, name cluster.AppName, follow bool) (io.ReadCloser, error)
 
 	// Changed receives a value soon after any instance started or ended by itself. It may merge
 	// several changes into one.
 	Changed() <-chan struct{}
+}
+
+// Images is a runtime that runs images, and must have one before it can create an instance.
+type Images interface {
+	// HasImage reports whether the image is on this node.
+	HasImage(ctx context.Context, name string) (bool, error)
+
+	// EnsureImage gets the image from its registry if it is not here. No answer from there is
+	// cluster.ErrUnavailable.
+	EnsureImage(ctx context.Context, name string) error
+
+	// SaveImage writes the image as a stream that LoadImage of another node takes.
+	SaveImage(ctx context.Context, name string, w io.Writer) error
+	LoadImage(ctx context.Context, name string, stream io.Reader) error
 }
 
 // ErrStillRunning: an application did not stop within its patience. It was not killed.
@@ -69,9 +92,15 @@ type Spec struct {
 	Epoch cluster.Epoch
 	// VolumePath is where the volume is on this node, empty without one.
 	VolumePath string
-	// Address is this node's: applications listen on it, links lead to it.
+	// Address is this node's: its proxy listens on it, links lead to it.
 	Address string
+	// Private is the address at which the application's own ports are, for proxies alone; empty
+	// is Address.
+	Private string
 }
+
+// PublishAddress is where the application's own ports are.
+func (s Spec) PublishAddress() string { return cmp.Or(s.Private, s.Address) }
 
 // An Instance is an application as the runtime sees it.
 type Instance struct {

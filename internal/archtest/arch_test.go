@@ -56,6 +56,7 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":                     {"cmd/drover"},
 	"go.yaml.in/yaml/v3":                         {"deploy"},
 	"github.com/jackc/pgx/v5":                    {"internal/bank"},
+	"github.com/moby/moby":                       {"convergence/runtime/docker"},
 	"github.com/vbauerster/mpb/v8":               {"cmd/drover"},
 	"github.com/rogpeppe/go-internal/testscript": {"cmd/drover"},
 }

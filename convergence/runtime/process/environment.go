@@ -20,7 +20,7 @@ func (i *instance) environment() []string {
 	set := map[string]string{
 		"PATH":               os.Getenv("PATH"),
 		"DROVER_APPLICATION": string(spec.Application.Name),
-		"DROVER_ADDR":        spec.Address,
+		"DROVER_ADDR":        spec.PublishAddress(),
 	}
 	name := spec.Application.User
 	if u, err := user.Lookup(name); name != "" && err == nil {

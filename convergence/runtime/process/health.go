@@ -1,46 +1,37 @@
 package process
 
 import (
-	"cmp"
+	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
-)
 
-const (
-	// startPoll is how often a process is looked at until it is healthy for the first time: in
-	// a move, clients wait for that.
-	startPoll = 5 * time.Millisecond
-	// steadyPoll is how often afterwards, unless the health check says.
-	steadyPoll = time.Second
-	// checkTimeout bounds one look, unless the health check says.
-	checkTimeout = 2 * time.Second
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/convergence/runtime"
 )
 
 // watchHealth looks at an instance until every process of it is gone: it may be one that the
 // leader has left behind that serves.
 func (i *instance) watchHealth(current *run) {
-	wait := startPoll
-	for {
-		healthy := i.check()
-		i.note(healthy, current)
-		if healthy {
-			wait = steadyPoll
-			if h := i.made.Spec.Application.Health; h != nil && h.Interval > 0 {
-				wait = h.Interval
-			}
-			i.rotate()
-		}
+	ctx, cancel := context.WithCancel(i.runtime.ctx)
+	defer cancel()
+	go func() {
 		select {
 		case <-current.done:
-			return
-		case <-i.runtime.ctx.Done():
-			return
-		case <-time.After(wait):
+			cancel()
+		case <-ctx.Done():
 		}
-	}
+	}()
+	runtime.WatchHealth(ctx, i.made.Spec.Application.Health, i.check, func(healthy bool) {
+		i.note(healthy, current)
+		if healthy {
+			i.rotate()
+		}
+	})
 }
 
 // note keeps the result of a check of a run that has not ended.
@@ -54,33 +45,51 @@ func (i *instance) note(healthy bool, current *run) {
 }
 
 // check reports whether the health check passes or, without one, every port accepts.
-func (i *instance) check() bool {
-	app := i.made.Spec.Application
-	if app.Health == nil {
-		for internal := range i.made.Ports {
-			conn, err := net.DialTimeout("tcp", i.endpoint(internal), checkTimeout)
-			if err != nil {
-				return false
-			}
-			conn.Close()
+func (i *instance) check(ctx context.Context) bool {
+	if health := i.made.Spec.Application.Health; health != nil {
+		return i.exec(ctx, health.Command) == nil
+	}
+	for internal := range i.made.Ports {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", i.endpoint(internal))
+		if err != nil {
+			return false
 		}
-		return true
+		conn.Close()
 	}
-	ctx, cancel := context.WithTimeout(i.runtime.ctx, cmp.Or(app.Health.Timeout, checkTimeout))
-	defer cancel()
-	cmd := exec.CommandContext(ctx, app.Health.Command[0], app.Health.Command[1:]...)
-	own, err := i.command()
-	if err != nil {
-		return false
-	}
-	cmd.Dir, cmd.Env = own.Dir, healthEnvironment(own.Env)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: own.SysProcAttr.Credential}
-	return cmd.Run() == nil
+	return true
 }
 
-// healthEnvironment leaves out the token: a check that hangs must not keep its application from
+// Exec implements runtime.Runtime.
+func (r *Runtime) Exec(ctx context.Context, name cluster.AppName, command []string) error {
+	i, err := r.find(name)
+	if err != nil {
+		return err
+	}
+	return i.exec(ctx, command)
+}
+
+// exec runs a command as the application's user, with its environment. Its error has what the
+// command wrote.
+func (i *instance) exec(ctx context.Context, command []string) error {
+	own, err := i.command()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Dir, cmd.Env = own.Dir, commandEnvironment(own.Env)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: own.SysProcAttr.Credential}
+	cmd.WaitDelay = time.Second // for what it may have left behind with its output open
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w: %s", command[0], err, strings.TrimSpace(said.String()))
+	}
+	return nil
+}
+
+// commandEnvironment leaves out the token: a command that hangs must not keep its application from
 // counting as gone.
-func healthEnvironment(environment []string) []string {
+func commandEnvironment(environment []string) []string {
 	var kept []string
 	for _, entry := range environment {
 		if len(entry) <= len(tokenVariable) || entry[:len(tokenVariable)+1] != tokenVariable+"=" {

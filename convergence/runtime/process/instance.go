@@ -67,7 +67,7 @@ func (r *Runtime) make(spec runtime.Spec) (*instance, error) {
 // choosePorts picks a free port for each internal port, and keeps those that still are.
 func (i *instance) choosePorts() error {
 	for _, p := range i.made.Spec.Application.Ports {
-		port, err := freePort(i.made.Spec.Address, i.made.Ports[p.Internal])
+		port, err := freePort(i.made.Spec.PublishAddress(), i.made.Ports[p.Internal])
 		if err != nil {
 			return err
 		}
@@ -181,5 +181,5 @@ func (i *instance) state() runtime.Instance {
 }
 
 func (i *instance) endpoint(internal int) string {
-	return net.JoinHostPort(i.made.Spec.Address, strconv.Itoa(i.made.Ports[internal]))
+	return net.JoinHostPort(i.made.Spec.PublishAddress(), strconv.Itoa(i.made.Ports[internal]))
 }

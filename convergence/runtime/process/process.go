@@ -138,6 +138,11 @@ func (r *Runtime) Check(_ context.Context, spec runtime.Spec) error {
 	return nil
 }
 
+// Owner implements runtime.Runtime.
+func (r *Runtime) Owner(app cluster.Application) (uid, gid int, err error) {
+	return runtime.Account(app.User)
+}
+
 // Create implements runtime.Runtime.
 func (r *Runtime) Create(ctx context.Context, spec runtime.Spec) error {
 	name := spec.Application.Name

@@ -4,6 +4,7 @@
 package runtimetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,16 @@ import (
 // A Harness is one empty place for applications.
 type Harness struct {
 	Runtime runtime.Runtime
-	// Command runs the test binary in a mode of Main.
+	// Command runs the application under test in a mode of Main. Image is what it is in, for
+	// runtimes that run images.
 	Command func(mode string) []string
+	Image   string
+	// Address is that of the node; empty is 127.0.0.1.
+	Address string
+	// Environment is what an instance of the suite must see of where to listen and of its volume.
+	Environment []string
+	// Contained: what an application leaves behind ends with it.
+	Contained bool
 	// Reopen returns a new runtime over the same place, as after a restart of the agent.
 	Reopen func() runtime.Runtime
 }
@@ -41,6 +50,10 @@ const (
 	ModeFail = "fail"
 	// ModeLeave starts a child in a session of its own that serves, and exits.
 	ModeLeave = "leave"
+	// ModeSucceed exits with status 0.
+	ModeSucceed = "succeed"
+	// ModeSandbox waits.
+	ModeSandbox = "sandbox"
 )
 
 // Port is the internal port of the applications under test.
@@ -49,6 +62,10 @@ const Port = 8080
 // Main is the application under test. TestMain calls it when the process was started as one.
 func Main(mode string) {
 	switch mode {
+	case ModeSandbox:
+		time.Sleep(time.Hour)
+	case ModeSucceed:
+		os.Exit(0)
 	case ModeFail:
 		fmt.Println("this is the output")
 		os.Exit(3)
@@ -88,6 +105,7 @@ func Run(t *testing.T, place func(*testing.T) Harness) {
 		{"a runtime that is opened again finds what runs", (*suite).reopen},
 		{"what an application leaves behind still counts", (*suite).leaves},
 		{"the same ports serve after a restart", (*suite).samePorts},
+		{"a command runs beside the application and its failure is told", (*suite).command},
 		{"what does not exist is said to", (*suite).unknown},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
@@ -120,14 +138,16 @@ func (s *suite) must(err error) {
 }
 
 func (s *suite) spec(mode string) runtime.Spec {
-	return runtime.Spec{Address: "127.0.0.1", Epoch: 7, VolumePath: os.TempDir(), Application: cluster.Application{
-		Name: app, Command: s.Command(mode), Ports: []cluster.Port{{Internal: Port, External: 80}},
+	return runtime.Spec{Address: s.address(), Epoch: 7, VolumePath: os.TempDir(), Application: cluster.Application{
+		Name: app, Image: s.Image, Command: s.Command(mode), Ports: []cluster.Port{{Internal: Port, External: 80}},
 		Links:       []cluster.Link{{LocalPort: 5432, RemotePort: 15432, Alias: "my-db"}},
 		Environment: map[string]string{"OWN": "value with spaces"},
 		Volume:      &cluster.Attachment{Volume: "volume", Mountpoint: "/data"},
 		Stop:        cluster.StopPolicy{Timeout: time.Minute},
 	}}
 }
+
+func (s *suite) address() string { return cmp.Or(s.Address, "127.0.0.1") }
 
 // instance waits until the instance is as wanted.
 func (s *suite) instance(what string, is func(runtime.Instance) bool) runtime.Instance {
@@ -203,8 +223,12 @@ func (s *suite) environment() {
 	i := s.start(ModeServe)
 	environment := s.get(i, "/")
 	_, port, _ := net.SplitHostPort(i.Endpoints[Port])
-	for _, want := range []string{"DROVER_APPLICATION=app", "DROVER_ADDR=127.0.0.1", "DROVER_PORT_8080=" + port, "DROVER_VOLUME=" + os.TempDir(),
-		"OWN=value with spaces", "MY_DB_PORT_5432_TCP=tcp://127.0.0.1:15432", "MY_DB_PORT_5432_TCP_ADDR=127.0.0.1"} {
+	wanted := s.Environment
+	if wanted == nil {
+		wanted = []string{"DROVER_ADDR=127.0.0.1", "DROVER_PORT_8080=" + port, "DROVER_VOLUME=" + os.TempDir()}
+	}
+	for _, want := range append(wanted, "DROVER_APPLICATION=app", "OWN=value with spaces",
+		"MY_DB_PORT_5432_TCP=tcp://"+s.address()+":15432", "MY_DB_PORT_5432_TCP_ADDR="+s.address()) {
 		if !strings.Contains("\n"+environment, "\n"+want+"\n") {
 			s.t.Errorf("%s is missing in\n%s", want, environment)
 		}
@@ -272,6 +296,14 @@ func (s *suite) reopen() {
 }
 
 func (s *suite) leaves() {
+	if s.Contained {
+		s.must(s.Runtime.Create(s.ctx, s.spec(ModeLeave)))
+		s.must(s.Runtime.Start(s.ctx, app))
+		if i := s.instance("ended", ended); i.Asked || i.ExitStatus != 0 {
+			s.t.Errorf("ended by itself: %+v", i)
+		}
+		return
+	}
 	i := s.start(ModeLeave)
 	s.get(i, "/") // it is the child that serves
 	http.Get("http://" + i.Endpoints[Port] + "/quit")
@@ -290,8 +322,18 @@ func (s *suite) samePorts() {
 	}
 }
 
+func (s *suite) command() {
+	s.start(ModeServe)
+	s.must(s.Runtime.Exec(s.ctx, app, s.Command(ModeSucceed)))
+	err := s.Runtime.Exec(s.ctx, app, s.Command(ModeFail))
+	if err == nil || !strings.Contains(err.Error(), "this is the output") || !strings.Contains(err.Error(), "3") {
+		s.t.Errorf("got %v, want the status and the output", err)
+	}
+}
+
 func (s *suite) unknown() {
-	for what, err := range map[string]error{"start": s.Runtime.Start(s.ctx, "ghost"), "stop": s.Runtime.Stop(s.ctx, "ghost")} {
+	for what, err := range map[string]error{"start": s.Runtime.Start(s.ctx, "ghost"), "stop": s.Runtime.Stop(s.ctx, "ghost"),
+		"command": s.Runtime.Exec(s.ctx, "ghost", []string{"true"})} {
 		if !errors.Is(err, cluster.ErrNotFound) {
 			s.t.Errorf("%s: got %v, want ErrNotFound", what, err)
 		}

@@ -1,0 +1,96 @@
+package docker
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/convergence/runtime"
+)
+
+// A watch looks at the health of one run of a container.
+type watch struct {
+	pid     int
+	cancel  context.CancelFunc
+	healthy bool // under the runtime's mu
+}
+
+// watched returns whether a running container is healthy, and begins to watch it if nobody does.
+func (r *Runtime) watched(c container.InspectResponse) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.watches[c.ID]
+	if w != nil && w.pid == c.State.Pid {
+		return w.healthy
+	}
+	if w != nil {
+		w.cancel()
+	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	w = &watch{pid: c.State.Pid, cancel: cancel}
+	r.watches[c.ID] = w
+	made := readLabels(c.Config.Labels)
+	r.tasks.Go(func() {
+		defer cancel()
+		runtime.WatchHealth(ctx, made.health, func(ctx context.Context) bool { return r.check(ctx, c.ID, made) }, func(healthy bool) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if w.healthy != healthy {
+				w.healthy = healthy
+				r.signal()
+			}
+		})
+	})
+	return false
+}
+
+func (r *Runtime) unwatch(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w := r.watches[id]; w != nil {
+		w.cancel()
+		delete(r.watches, id)
+	}
+}
+
+// check reports whether the health check passes or, without one, every port accepts.
+func (r *Runtime) check(ctx context.Context, id string, made made) bool {
+	if made.health != nil && len(made.health.Command) > 0 {
+		return r.exec(ctx, id, made.health.Command) == nil
+	}
+	if len(made.endpoints) == 0 {
+		return true
+	}
+	address, ok := r.bridgeAddress(ctx, made.name)
+	if !ok {
+		return false
+	}
+	for internal := range made.endpoints {
+		// The published port would accept whether anybody listens behind it or not.
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(address.String(), strconv.Itoa(internal)))
+		if err != nil {
+			return false
+		}
+		conn.Close()
+	}
+	return true
+}
+
+// bridgeAddress is where the application is on the engine's bridge.
+func (r *Runtime) bridgeAddress(ctx context.Context, name cluster.AppName) (netip.Addr, bool) {
+	c, err := r.engine.ContainerInspect(ctx, r.sandboxName(name), client.ContainerInspectOptions{})
+	if err != nil || c.Container.NetworkSettings == nil {
+		return netip.Addr{}, false
+	}
+	for _, n := range c.Container.NetworkSettings.Networks {
+		if n.IPAddress.IsValid() {
+			return n.IPAddress, true
+		}
+	}
+	return netip.Addr{}, false
+}
