@@ -94,6 +94,9 @@ type StopPolicy struct {
 	Signal string `json:"signal,omitempty"`
 	// Timeout is how long it may take; zero means DefaultStopTimeout.
 	Timeout time.Duration `json:"timeout,omitempty"`
+	// Before is a command that runs beside the application shortly before a move stops it, while
+	// clients are still served: what it makes the application write out, the pause need not.
+	Before []string `json:"before,omitempty"`
 }
 
 // DefaultStopTimeout is how long an application may take to stop when it does not say.
@@ -117,6 +120,7 @@ type HealthCheck struct {
 // Clone returns a copy that shares nothing with a.
 func (a Application) Clone() Application {
 	a.Command = slices.Clone(a.Command)
+	a.Stop.Before = slices.Clone(a.Stop.Before)
 	a.Ports = slices.Clone(a.Ports)
 	a.Links = slices.Clone(a.Links)
 	a.Environment = cloneMap(a.Environment)

@@ -66,7 +66,7 @@ func fullApplication() Application {
 	return Application{
 		Name: "db", Image: "x", Command: []string{"c"}, Ports: []Port{{1, 2}}, Links: []Link{{1, 2, "a"}},
 		Environment: map[string]string{"A": "1"}, Volume: &Attachment{"v", "/d"}, Limits: Limits{1, 2, 3},
-		Restart: RestartPolicy{RestartOnFailure, 2}, Stop: StopPolicy{"SIGINT", time.Second}, User: "u",
+		Restart: RestartPolicy{RestartOnFailure, 2}, Stop: StopPolicy{"SIGINT", time.Second, []string{"b"}}, User: "u",
 		Health: &HealthCheck{[]string{"h"}, 1, 2}, Node: "n",
 	}
 }
@@ -84,7 +84,7 @@ func TestApplicationCloneIsEqualAndSharesNothing(t *testing.T) {
 	}
 	again := copied.Clone()
 	again.Command[0], again.Ports[0].Internal, again.Links[0].Alias = "-", 9, "-"
-	again.Environment["A"], again.Volume.Mountpoint, again.Health.Command[0] = "-", "-", "-"
+	again.Environment["A"], again.Volume.Mountpoint, again.Health.Command[0], again.Stop.Before[0] = "-", "-", "-", "-"
 	again.Health.Interval = 9
 	if !reflect.DeepEqual(original, copied) {
 		t.Errorf("a change of the clone changed the original: %+v", copied)

@@ -78,6 +78,9 @@ type Figures struct {
 	EstimatedBytes int64 `json:"estimated_bytes"`
 	// Rounds holds one entry per pre-copy round, the last one under way.
 	Rounds []Round `json:"rounds,omitempty"`
+	// ImageBytes is what was shipped of the application's image, because the target could not get
+	// it elsewhere.
+	ImageBytes int64 `json:"image_bytes,omitempty"`
 	// Final is the last round, shipped while the application was stopped.
 	Final Round `json:"final"`
 	// Pause is from the moment that the proxies hold until the route leads to the target.

@@ -42,6 +42,16 @@ type Arrival struct {
 	FromBackend string `json:"from_backend"`
 }
 
+// Application returns the application of that name that shall run here, or the zero value.
+func (s Slice) Application(name AppName) Application {
+	for _, a := range s.Applications {
+		if a.Name == name {
+			return a
+		}
+	}
+	return Application{}
+}
+
 // Peer returns the node with that id.
 func (s Slice) Peer(id NodeID) (Node, bool) {
 	for _, n := range s.Nodes {

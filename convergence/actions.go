@@ -118,11 +118,12 @@ func (a *Agent) resolve(ctx context.Context, s plan.Step) error {
 func (a *Agent) newHandoff(move cluster.Move) (*handoff.Handoff, error) {
 	a.mu.Lock()
 	target, ok := a.slice.Peer(move.To)
+	app := a.slice.Application(move.Application)
 	a.mu.Unlock()
 	if !ok {
 		return nil, fmt.Errorf("hand off %s: node %s: %w", move.Volume, move.To, cluster.ErrNotFound)
 	}
-	return &handoff.Handoff{Move: move, Target: target, Backend: a.Backend, Runtime: a.Runtime,
+	return &handoff.Handoff{Move: move, Target: target, Application: app, Backend: a.Backend, Runtime: a.Runtime,
 		Transport: a.Transport, Control: a.Control, Journal: a.journal, Options: a.Handoff,
 		Log: a.Log.With("move", move.ID, "volume", move.Volume, "app", move.Application)}, nil
 }

@@ -104,6 +104,8 @@ type Agent struct {
 	// answered.
 	gaveUp, answered map[cluster.MoveID]int
 	restarts         map[cluster.AppName]*restartHistory
+	// waiting are the applications that are to move here and wait for their image, by its name.
+	waiting map[string]runtime.Spec
 }
 
 func (a *Agent) grace() time.Duration {
@@ -147,6 +149,7 @@ func (a *Agent) start() error {
 	a.outcomes = map[cluster.MoveID]outcome{}
 	a.gaveUp, a.answered = map[cluster.MoveID]int{}, map[cluster.MoveID]int{}
 	a.restarts = map[cluster.AppName]*restartHistory{}
+	a.waiting = map[string]runtime.Spec{}
 	var err error
 	if a.journal, err = openJournal(a.Dir); err != nil {
 		return fmt.Errorf("open the journal: %w", err)

@@ -52,7 +52,7 @@ func (a *Agent) admit(ctx context.Context, s plan.Step) error {
 	if err := a.Runtime.Check(ctx, s.Spec); err != nil {
 		return err
 	}
-	return a.Runtime.Create(ctx, s.Spec)
+	return a.createArriving(ctx, s.Spec)
 }
 
 // headroom is the part of the volume's size that must be free besides: for what is written while

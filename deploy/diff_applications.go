@@ -72,6 +72,7 @@ func changedFields(a, b cluster.Application) []string {
 		{"restart_policy", restart(a) == restart(b)},
 		{"stop_signal", a.Stop.Signal == b.Stop.Signal},
 		{"stop_timeout", a.Stop.Timeout == b.Stop.Timeout},
+		{"before_stop", slices.Equal(a.Stop.Before, b.Stop.Before)},
 		{"user", a.User == b.User},
 		{"health.command", slices.Equal(ah.Command, bh.Command)},
 		{"health.interval", ah.Interval == bh.Interval},

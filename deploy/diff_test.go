@@ -85,6 +85,7 @@ func TestDiffSeesEveryField(t *testing.T) {
 		{"swappiness", func(a *cluster.Application) { a.Limits.Swappiness = 1 }},
 		{"restart_policy", func(a *cluster.Application) { a.Restart.Name = cluster.RestartAlways }},
 		{"stop_signal", func(a *cluster.Application) { a.Stop.Signal = "SIGINT" }},
+		{"before_stop", func(a *cluster.Application) { a.Stop.Before = []string{"psql", "-c", "CHECKPOINT"} }},
 		{"stop_timeout", func(a *cluster.Application) { a.Stop.Timeout = time.Second }},
 		{"user", func(a *cluster.Application) { a.User = "y" }},
 		{"health.command", func(a *cluster.Application) { a.Health.Command = []string{"y"} }},

@@ -11,7 +11,7 @@ import (
 // applicationKeys are those of an application in a native file: Flocker's, then Drover's own.
 func applicationKeys() []string {
 	return []string{"image", "ports", "links", "environment", "volume", "mem_limit", "cpu_shares", "restart_policy",
-		"command_line", "stop_signal", "stop_timeout", "user", "health", "swappiness"}
+		"command_line", "stop_signal", "stop_timeout", "before_stop", "user", "health", "swappiness"}
 }
 
 // readApplications reads the application file, of whatever kind it is, into f.

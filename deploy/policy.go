@@ -37,7 +37,7 @@ func (r *applicationReader) restartPolicy(v *value) cluster.RestartPolicy {
 }
 
 func (r *applicationReader) stopPolicy(app *value) cluster.StopPolicy {
-	policy := cluster.StopPolicy{Timeout: r.duration(app.get("stop_timeout"))}
+	policy := cluster.StopPolicy{Timeout: r.duration(app.get("stop_timeout")), Before: r.texts(app.get("before_stop"))}
 	v := app.get("stop_signal")
 	if v == nil {
 		return policy

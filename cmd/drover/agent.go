@@ -20,6 +20,7 @@ import (
 	"github.com/drover/drover/convergence/handoff"
 	"github.com/drover/drover/convergence/membership"
 	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/convergence/runtime/docker"
 	"github.com/drover/drover/convergence/runtime/process"
 	"github.com/drover/drover/internal/pki"
 	"github.com/drover/drover/proxy"
@@ -32,7 +33,8 @@ import (
 type agentOptions struct {
 	name, address, data, pki, control            string
 	backend, runtime, mountRoot                  string
-	listenTransfer, listenGossip                 string
+	listenTransfer, listenGossip, private        string
+	dockerHost                                   string
 	advertiseTransfer                            string
 	labels                                       map[string]string
 	handoff                                      handoff.Options
@@ -59,7 +61,9 @@ keep going when it ends.`,
 	f.StringVar(&o.data, "data", "/var/lib/drover", "`DIR`ectory of the node's state, and of its volumes")
 	f.StringVar(&o.pki, "pki", "/etc/drover/pki", "`DIR`ectory with cluster.crt, node.crt, node.key and gossip.key")
 	f.StringVar(&o.backend, "backend", "dir", "`BACKEND` that stores volumes: btrfs, dir")
-	f.StringVar(&o.runtime, "runtime", "process", "`RUNTIME` that runs applications: process")
+	f.StringVar(&o.runtime, "runtime", "process", "`RUNTIME` that runs applications: docker, process")
+	f.StringVar(&o.dockerHost, "docker-host", "", "`ADDRESS` of the Docker engine (default: as for the docker command)")
+	f.StringVar(&o.private, "private-address", "", "`IP` address, between nodes, at which applications listen for proxies alone (default: --address)")
 	f.StringVar(&o.mountRoot, "mount-root", "", "`DIR`ectory where volumes appear by id; such as /flocker")
 	f.StringVar(&o.listenTransfer, "listen-transfer", "", "`ADDRESS` of the transfer server (default: the node's, port 4524)")
 	f.StringVar(&o.listenGossip, "listen-gossip", "", "`ADDRESS` of membership (default: the node's, port 7946)")
@@ -80,6 +84,9 @@ keep going when it ends.`,
 func (o *agentOptions) complete() error {
 	if net.ParseIP(o.address) == nil {
 		return fmt.Errorf("%w: --address %q: want the IP address of this node", cluster.ErrInvalid, o.address)
+	}
+	if o.private != "" && net.ParseIP(o.private) == nil {
+		return fmt.Errorf("%w: --private-address %q: want an IP address of this node", cluster.ErrInvalid, o.private)
 	}
 	if o.listenTransfer == "" {
 		o.listenTransfer = net.JoinHostPort(o.address, "4524")
@@ -114,7 +121,7 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 		return err
 	}
 	defer closeBackend()
-	apps, closeRuntime, err := o.openRuntime(log)
+	apps, closeRuntime, err := o.openRuntime(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -140,14 +147,14 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 			TransferKey: ssh.PublicKey(key), GossipAddress: o.listenGossip, Labels: o.labels, Era: era(),
 			Backend: backend.Properties().Name, Runtime: apps.Name(), Version: version},
 		Backend: backend, Runtime: apps, Transport: &ssh.Transport{Key: key, Log: log}, Control: control,
-		Routes: routes, Members: members, Dir: o.data, Log: log,
+		Routes: routes, Members: members, Dir: o.data, Log: log, Private: o.private,
 		Handoff: o.handoff, Grace: o.grace, TrashGrace: o.trashGrace,
 	}
 	listener, err := net.Listen("tcp", o.listenTransfer)
 	if err != nil {
 		return err
 	}
-	server := &ssh.Server{Key: key, Backend: backend, Peers: agent.PeerOf, Permit: agent.Permit, Log: log}
+	server := &ssh.Server{Key: key, Backend: backend, Peers: agent.PeerOf, Permit: agent.Permit, Images: agent, Log: log}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx, listener) })
 	group.Go(func() error { return agent.Run(ctx) })
@@ -179,8 +186,14 @@ func (o *agentOptions) openBackend(log *slog.Logger) (volume.Backend, func() err
 }
 
 // openRuntime opens the way that this node runs applications.
-func (o *agentOptions) openRuntime(log *slog.Logger) (runtime.Runtime, func() error, error) {
+func (o *agentOptions) openRuntime(ctx context.Context, log *slog.Logger) (runtime.Runtime, func() error, error) {
 	switch o.runtime {
+	case "docker":
+		r, err := docker.Open(ctx, docker.Options{Host: o.dockerHost, Dir: filepath.Join(o.data, "runtime"), Log: log})
+		if err != nil {
+			return nil, nil, fmt.Errorf("open the runtime: %w", err)
+		}
+		return r, r.Close, nil
 	case "process":
 		r, err := process.Open(process.Options{Dir: filepath.Join(o.data, "runtime"), Log: log})
 		if err != nil {
@@ -188,7 +201,7 @@ func (o *agentOptions) openRuntime(log *slog.Logger) (runtime.Runtime, func() er
 		}
 		return r, r.Close, nil
 	default:
-		return nil, nil, fmt.Errorf("%w: --runtime %q: want process", cluster.ErrUnsupported, o.runtime)
+		return nil, nil, fmt.Errorf("%w: --runtime %q: want docker or process", cluster.ErrUnsupported, o.runtime)
 	}
 }
 

@@ -20,7 +20,7 @@ type figures struct {
 }
 
 func newFigures(from cluster.Figures) *figures {
-	return &figures{changed: make(chan struct{}, 1), now: cluster.Figures{Rounds: from.Rounds}, at: cluster.PhasePrecopy}
+	return &figures{changed: make(chan struct{}, 1), now: cluster.Figures{Rounds: from.Rounds, ImageBytes: from.ImageBytes}, at: cluster.PhasePrecopy}
 }
 
 // snapshot returns the figures as they are now.
@@ -51,6 +51,14 @@ func (f *figures) expect(bytes int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.now.EstimatedBytes = bytes
+}
+
+// image notes how much of the application's image has been shipped.
+func (f *figures) image(bytes int64) {
+	f.mu.Lock()
+	f.now.ImageBytes = bytes
+	f.mu.Unlock()
+	f.signal()
 }
 
 // begin starts a pre-copy round.

@@ -6,6 +6,7 @@
 //
 // One attempt, and who it waits for:
 //
+//	image     ship the application's image, if it is to be had nowhere else  target
 //	precopy   snapshot, ship; again while that pays                     target
 //	hold      the proxies of all nodes keep new connections waiting     control
 //	stop      the application ends, in its own time
@@ -62,6 +63,9 @@ type Handoff struct {
 	Control   Control
 	Journal   Journal
 	Log       *slog.Logger
+
+	// Application is what runs on the volume; the zero value if nothing does.
+	Application cluster.Application
 
 	Options
 
@@ -141,7 +145,13 @@ func (h *Handoff) prepareCommit(ctx context.Context) (cluster.Snapshot, error) {
 	}
 	defer session.Close()
 	h.session = session
+	if err := h.carryImage(ctx); err != nil {
+		return cluster.Snapshot{}, err
+	}
 	if err := h.precopy(ctx); err != nil {
+		return cluster.Snapshot{}, err
+	}
+	if err := h.beforeStop(ctx); err != nil {
 		return cluster.Snapshot{}, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, h.holdPatience(),

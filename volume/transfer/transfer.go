@@ -34,6 +34,14 @@ type Session interface {
 	// the transfer goes on, within the limits of o, where the backend is Resumable.
 	Send(ctx context.Context, d volume.Delta, source Source, o Options) (int64, error)
 
+	// HasImage reports whether the node has that image of an application.
+	HasImage(ctx context.Context, name string) (bool, error)
+
+	// SendImage ships an image, as save writes it, and returns the number of bytes that went over
+	// the wire. When it returns nil, the node has the image. A connection that breaks under way
+	// is made again, and the transfer begins anew.
+	SendImage(ctx context.Context, name string, save func(context.Context, io.Writer) error, o Options) (int64, error)
+
 	// Close ends the connection.
 	Close() error
 }

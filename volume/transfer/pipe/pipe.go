@@ -9,10 +9,12 @@
 package pipe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
@@ -27,6 +29,9 @@ type Transport struct {
 	// Cut, if set, is asked before each transfer after how many bytes it is cut; zero or less
 	// means not at all. A transfer that is cut fails with cluster.ErrUnavailable.
 	Cut func(d volume.Delta) (after int64)
+
+	mu     sync.Mutex
+	images map[string][]byte // of all nodes
 }
 
 // Dial implements transfer.Transport. A node that is not in Nodes is cluster.ErrUnavailable.
@@ -82,6 +87,33 @@ func (s session) Send(ctx context.Context, d volume.Delta, source transfer.Sourc
 		o.Progress(out.shipped)
 	}
 	return out.shipped, err
+}
+
+// HasImage implements transfer.Session.
+func (s session) HasImage(_ context.Context, name string) (bool, error) {
+	s.transport.mu.Lock()
+	defer s.transport.mu.Unlock()
+	_, has := s.transport.images[name]
+	return has, nil
+}
+
+// SendImage implements transfer.Session.
+func (s session) SendImage(ctx context.Context, name string, save func(context.Context, io.Writer) error, o transfer.Options) (int64, error) {
+	var b bytes.Buffer
+	err := save(ctx, &b)
+	if o.Progress != nil {
+		o.Progress(int64(b.Len()))
+	}
+	if err != nil {
+		return int64(b.Len()), err
+	}
+	s.transport.mu.Lock()
+	defer s.transport.mu.Unlock()
+	if s.transport.images == nil {
+		s.transport.images = map[string][]byte{}
+	}
+	s.transport.images[name] = b.Bytes()
+	return int64(b.Len()), nil
 }
 
 // Close implements transfer.Session.

@@ -20,7 +20,7 @@ import (
 // TestSettle: who comes back on a new connection sees what the old one has left behind, and
 // nobody else disturbs it.
 func TestSettle(t *testing.T) {
-	const id = cluster.VolumeID("v")
+	const id = "v"
 	for _, row := range []struct {
 		rule string
 		from cluster.NodeID
@@ -107,7 +107,7 @@ func TestALookWaitsForWhatIsLeft(t *testing.T) {
 				h := &handlers{ctx: t.Context(), server: &Server{Backend: watched{looks: &looks}}, conn: &line{}, from: row.from}
 				old := &line{delay: time.Hour, closed: make(chan struct{})}
 				it := &arrival{from: "a", conn: old, over: make(chan struct{})}
-				if err := h.server.arrivals.begin(t.Context(), id, it); err != nil {
+				if err := h.server.arrivals.begin(t.Context(), volumeKey(id), it); err != nil {
 					t.Fatal(err)
 				}
 				read := make(chan error)
@@ -125,7 +125,7 @@ func TestALookWaitsForWhatIsLeft(t *testing.T) {
 					if !row.waits || looks.Load() != 0 {
 						t.Errorf("after %d looks it waits", looks.Load())
 					}
-					go func() { h.server.arrivals.end(id, it) }()
+					go func() { h.server.arrivals.end(volumeKey(id), it) }()
 					<-read
 				}
 				if looks.Load() != 1 {

@@ -37,7 +37,7 @@ func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	}
 	switch {
 	case f.part == partCopy:
-		h.server.arrivals.settle(h.ctx, f.volume, h.from, h.conn)
+		h.server.arrivals.settle(h.ctx, volumeKey(f.volume), h.from, h.conn)
 		held, err := h.find(f.volume)
 		if err != nil {
 			return nil, err
@@ -89,11 +89,14 @@ func (h *handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.part != partIncoming || f.delta.To == "" {
+	if f.image == "" && (f.part != partIncoming || f.delta.To == "") {
 		return nil, sftp.ErrSSHFxPermissionDenied
 	}
 	if h.from == "" {
 		return nil, status(errUser)
+	}
+	if f.image != "" {
+		return h.incomingImage(f.image)
 	}
 	if err := h.server.Permit(h.from, f.delta); err != nil {
 		return nil, status(err)
@@ -103,7 +106,7 @@ func (h *handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 			return nil, status(err)
 		}
 	}
-	file, err := h.incoming(f.delta)
+	file, err := h.incoming(volumeKey(f.volume), func(r io.Reader) error { return h.server.Backend.Receive(h.ctx, f.delta, r) })
 	if err != nil {
 		return nil, status(err)
 	}
@@ -141,7 +144,7 @@ func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 		return h.describe(f)
 	}
 	switch {
-	case f.delta.To != "" || f.part == partCopy:
+	case f.delta.To != "" || f.part == partCopy || f.image != "":
 		return nil, sftp.ErrSSHFxNoSuchFile // as a directory
 	case f.part == partSnapshots:
 		return h.snapshots(f.volume)
@@ -167,6 +170,8 @@ func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 // describe describes one name. What is incoming need not exist before it comes.
 func (h *handlers) describe(f file) (sftp.ListerAt, error) {
 	switch {
+	case f.image != "":
+		return h.describeImage(f.image)
 	case f.volume == "":
 		return listing{directory("/")}, nil
 	case f.part == partIncoming && f.delta.To != "":

@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/volume"
 )
 
 // An incoming is a file that is being written: what comes goes into the backend.
@@ -19,10 +18,10 @@ type incoming struct {
 	err  error         // why it did not work; set before done is closed
 }
 
-// incoming starts to receive, if nothing else is being received for the volume.
-func (h *handlers) incoming(d volume.Delta) (*incoming, error) {
+// incoming starts to receive something, if it is not being received already.
+func (h *handlers) incoming(what string, receive func(io.Reader) error) (*incoming, error) {
 	it := &arrival{from: h.from, conn: h.conn, over: make(chan struct{})}
-	if err := h.server.arrivals.begin(h.ctx, d.Volume, it); err != nil {
+	if err := h.server.arrivals.begin(h.ctx, what, it); err != nil {
 		return nil, err
 	}
 	r, w := io.Pipe()
@@ -31,22 +30,22 @@ func (h *handlers) incoming(d volume.Delta) (*incoming, error) {
 	i.stop = context.AfterFunc(h.ctx, func() { i.TransferError(nil) })
 	h.streams.Go(func() {
 		defer close(i.done)
-		defer h.server.arrivals.end(d.Volume, it)
-		i.err = h.receive(d, r)
+		defer h.server.arrivals.end(what, it)
+		i.err = h.receive(what, r, receive)
 		r.CloseWithError(errors.Join(i.err, io.ErrClosedPipe))
 	})
 	return i, nil
 }
 
-func (h *handlers) receive(d volume.Delta, r io.Reader) error {
+func (h *handlers) receive(what string, r io.Reader, receive func(io.Reader) error) error {
 	stream := newTrailed(r)
-	err := h.server.Backend.Receive(h.ctx, d, stream)
+	err := receive(stream)
 	if err == nil {
 		err = stream.verify()
 	}
 	if err != nil && h.ctx.Err() != nil {
 		// Said to a client that is still there, this must not sound like a refusal.
-		return fmt.Errorf("%w: receive %s: this node is shutting down: %w", cluster.ErrUnavailable, d, err)
+		return fmt.Errorf("%w: receive %s: this node is shutting down: %w", cluster.ErrUnavailable, what, err)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"io/fs"
+	"net/url"
 	"path"
 	"strings"
 
@@ -16,6 +17,8 @@ type file struct {
 	delta  volume.Delta
 	// resume: the stream goes on with what was received before.
 	resume bool
+	// image is that of an application; then the rest is empty.
+	image string
 }
 
 const (
@@ -37,12 +40,22 @@ func deltaPath(part string, d volume.Delta) string {
 	return path.Join("/volumes", string(d.Volume), part, name)
 }
 
+// imagePath names the file of an image.
+func imagePath(name string) string { return path.Join("/images", url.PathEscape(name)) }
+
 // parsePath reads a path of the tree. Directories have empty parts.
 func parsePath(name string) (file, error) {
 	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
 	notFound := &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
 	if len(parts) == 1 && parts[0] == "" {
 		return file{}, nil
+	}
+	if parts[0] == "images" && len(parts) == 2 {
+		image, err := url.PathUnescape(parts[1])
+		if err != nil {
+			return file{}, notFound
+		}
+		return file{image: image}, nil
 	}
 	if parts[0] != "volumes" || len(parts) > 4 {
 		return file{}, notFound

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -28,10 +29,22 @@ type Server struct {
 	Permit func(from cluster.NodeID, d volume.Delta) error
 	Log    *slog.Logger
 
+	// Images may be nil, for a node whose applications have none.
+	Images Images
+
 	// Limits may be left out.
 	Limits Limits
 
 	arrivals arrivals
+}
+
+// Images are what the applications of this node run from. Both methods refuse a node that has no
+// reason to ask by cluster.ErrForbidden.
+type Images interface {
+	// HasImage reports whether the image is here.
+	HasImage(ctx context.Context, from cluster.NodeID, name string) (bool, error)
+	// LoadImage takes the stream that SaveImage of another node's runtime made.
+	LoadImage(ctx context.Context, from cluster.NodeID, name string, stream io.Reader) error
 }
 
 // Limits bound what clients can take up. Zero means the default.

@@ -78,6 +78,23 @@ func TestWhoIsLetIn(t *testing.T) {
 			t.Errorf("got %v, want ErrForbidden", err)
 		}
 	})
+	t.Run("nobody else sends an image", func(t *testing.T) {
+		for _, who := range []cluster.NodeID{"c", ""} {
+			n := serve(t, openDir(t))
+			n.client = who
+			session := dial(t, n)
+			if _, err := session.HasImage(t.Context(), "app:1"); !errors.Is(err, cluster.ErrForbidden) {
+				t.Errorf("%q asks: got %v, want ErrForbidden", who, err)
+			}
+			_, err := session.SendImage(t.Context(), "app:1", func(_ context.Context, w io.Writer) error {
+				_, err := w.Write([]byte("image"))
+				return err
+			}, transfer.Options{})
+			if !errors.Is(err, cluster.ErrForbidden) {
+				t.Errorf("%q sends: got %v, want ErrForbidden", who, err)
+			}
+		}
+	})
 	t.Run("no passwords, no other algorithms", func(t *testing.T) {
 		n := serve(t, openDir(t))
 		config := algorithms()

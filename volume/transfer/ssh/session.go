@@ -92,6 +92,22 @@ func (s *session) Copy(ctx context.Context, id cluster.VolumeID) (held volume.Co
 	return held, nil
 }
 
+// HasImage implements transfer.Session.
+func (s *session) HasImage(ctx context.Context, name string) (has bool, err error) {
+	err = s.attempts(ctx, func(_ context.Context, c *connection, _ *patience) error {
+		_, err := c.sftp.Stat(imagePath(name))
+		has = err == nil
+		if errors.Is(answered(err), cluster.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("image %s: %w", name, err)
+	}
+	return has, nil
+}
+
 // readCopy takes three round trips: open, read, and close, whose answer nobody needs.
 func readCopy(c *connection, id cluster.VolumeID) (held volume.Copy, err error) {
 	f, err := c.sftp.Open(path.Join("/volumes", string(id), partCopy))

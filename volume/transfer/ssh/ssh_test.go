@@ -2,12 +2,14 @@ package ssh
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,7 +59,8 @@ func serve(t testing.TB, target volume.Backend, set ...func(*Server)) *node {
 	n := &node{client: "a", transport: &Transport{Key: clientKey}}
 	n.server = &Server{Key: serverKey, Backend: target, Log: slog.New(slog.DiscardHandler),
 		Peers:  func(key string) (cluster.NodeID, bool) { return n.client, key == PublicKey(clientKey) },
-		Permit: func(cluster.NodeID, volume.Delta) error { return nil }}
+		Permit: func(cluster.NodeID, volume.Delta) error { return nil },
+		Images: &imageShelf{n: n, held: map[string]int{}}}
 	for _, set := range set {
 		set(n.server)
 	}
@@ -201,4 +204,32 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatalf("not within 30 s: %s", what)
+}
+
+// An imageShelf keeps the sizes of images, for the node of the test alone.
+type imageShelf struct {
+	n    *node
+	mu   sync.Mutex
+	held map[string]int
+}
+
+func (i *imageShelf) HasImage(_ context.Context, from cluster.NodeID, name string) (bool, error) {
+	if from != "a" {
+		return false, fmt.Errorf("%w: no move brings image %s", cluster.ErrForbidden, name)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	_, has := i.held[name]
+	return has, nil
+}
+
+func (i *imageShelf) LoadImage(_ context.Context, _ cluster.NodeID, name string, stream io.Reader) error {
+	b, err := io.ReadAll(stream)
+	if err != nil {
+		return err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.held[name] = len(b)
+	return nil
 }

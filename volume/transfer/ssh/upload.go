@@ -37,7 +37,9 @@ func (u *upload) attempt(ctx context.Context, c *connection, p *patience) error 
 		}
 	}
 	u.tried = true
-	return u.write(ctx, c)
+	return write(ctx, c, deltaPath(partIncoming, u.delta), u.meter, func(ctx context.Context, w io.Writer) error {
+		return u.source.Send(ctx, u.delta, w)
+	})
 }
 
 // goOn looks at what became of an attempt that broke off. Either the transfer is done after all,
@@ -58,9 +60,18 @@ func (u *upload) goOn(c *connection, p *patience) (done bool, err error) {
 	return slices.ContainsFunc(held.Snapshots, func(s cluster.Snapshot) bool { return s.Name == u.delta.To }), nil
 }
 
-// write writes one stream into the file of its delta. Closing the file is the confirmation.
-func (u *upload) write(ctx context.Context, c *connection) error {
-	f, err := c.sftp.OpenFile(deltaPath(partIncoming, u.delta), os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+// SendImage implements transfer.Session.
+func (s *session) SendImage(ctx context.Context, name string, save func(context.Context, io.Writer) error, o transfer.Options) (int64, error) {
+	meter := newMeter(o)
+	err := s.attempts(ctx, func(ctx context.Context, c *connection, _ *patience) error {
+		return write(ctx, c, imagePath(name), meter, save)
+	})
+	return meter.finish(), err
+}
+
+// write writes one stream into a file. Closing the file is the confirmation.
+func write(ctx context.Context, c *connection, path string, m *meter, source func(context.Context, io.Writer) error) error {
+	f, err := c.sftp.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err
 	}
@@ -70,7 +81,7 @@ func (u *upload) write(ctx context.Context, c *connection) error {
 	// The source may be slow to end with its context; what reads from it is not.
 	defer context.AfterFunc(ctx, func() { w.CloseWithError(errSource) })()
 	made := make(chan error, 1)
-	go func() { made <- u.make(ctx, w) }()
+	go func() { made <- stream(ctx, w, m, source) }()
 	_, err = f.ReadFromWithConcurrency(r, inFlight)
 	r.Close() // the source must not write for nobody
 	cancel()
@@ -87,10 +98,10 @@ func (u *upload) write(ctx context.Context, c *connection) error {
 	return err
 }
 
-// make writes the stream of the source and its trailer to w.
-func (u *upload) make(ctx context.Context, w *io.PipeWriter) error {
+// stream writes the stream of the source and its trailer to w.
+func stream(ctx context.Context, w *io.PipeWriter, m *meter, source func(context.Context, io.Writer) error) error {
 	hash := xxhash.New()
-	err := u.source.Send(ctx, u.delta, io.MultiWriter(u.meter.writer(ctx, w), hash))
+	err := source(ctx, io.MultiWriter(m.writer(ctx, w), hash))
 	if err == nil {
 		_, err = w.Write(trailerOf(hash))
 	}

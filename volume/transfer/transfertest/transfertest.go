@@ -37,6 +37,8 @@ func Run(t *testing.T, connect func(t *testing.T, target volume.Backend) (transf
 		{"a transfer ends with its context when the receiver hangs", (*suite).receiverHangs},
 		{"a transfer ends with its context when the source hangs", (*suite).sourceHangs},
 		{"a context that has ended ships nothing", (*suite).canceledBefore},
+		{"an image arrives", (*suite).image},
+		{"an image of which a part was sent does not arrive", (*suite).brokenImage},
 		{"progress counts what was shipped", (*suite).progress},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
