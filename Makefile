@@ -30,14 +30,14 @@ test-unit: ## unit and property tests: no root, no network, race detector on
 test-cluster: build ## whole clusters of real processes on 127.0.0.0/8, with faults: no root
 	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 20m ./test/cluster/...
 
-test-hosts: ## hosts in network namespaces, each with a Docker engine (needs root)
-	@echo "test-hosts: not there yet: the docker runtime comes first" >&2; exit 1
+test-hosts: build ## hosts in network namespaces, each with a Docker engine and btrfs (needs root)
+	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m ./test/hosts/...
 
 test-zfs: ## virtual hosts with real OpenZFS (needs root)
 	@echo "test-zfs: not there yet: the zfs backend comes first" >&2; exit 1
 
-hosts: ## three hosts in network namespaces to play with
-	@echo "hosts: not there yet: the docker runtime comes first" >&2; exit 1
+hosts: build ## three hosts in network namespaces to play with (needs root)
+	$(GO) run ./test/hosts/play
 
 zfs-hosts: ## three virtual hosts with ZFS to play with
 	@echo "zfs-hosts: not there yet: the zfs backend comes first" >&2; exit 1

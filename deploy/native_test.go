@@ -55,7 +55,7 @@ links:
 			cluster.Application{Image: "x", Restart: cluster.RestartPolicy{Name: cluster.RestartOnFailure, MaximumRetryCount: 3}}, 0},
 		{"a stop signal without SIG, a time in seconds", "image: x\nstop_signal: int\nstop_timeout: 90\nuser: postgres",
 			cluster.Application{Image: "x", User: "postgres", Stop: cluster.StopPolicy{Signal: "SIGINT", Timeout: 90 * time.Second}}, 0},
-		{"a command before the stop", `before_stop: [psql, -c, CHECKPOINT]`+"\nimage: x",
+		{"a command before the stop", `before_stop: [psql, -c, CHECKPOINT]` + "\nimage: x",
 			cluster.Application{Image: "x", Stop: cluster.StopPolicy{Before: []string{"psql", "-c", "CHECKPOINT"}}}, 0},
 		{"a time with a unit", "image: x\nstop_timeout: 1m30s",
 			cluster.Application{Image: "x", Stop: cluster.StopPolicy{Timeout: 90 * time.Second}}, 0},

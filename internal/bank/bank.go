@@ -70,14 +70,20 @@ if ! test -s "$data/PG_VERSION"; then
 fi
 exec "$PGBIN/postgres" -D "$data" -h "$DROVER_ADDR" -p "$DROVER_PORT_5432" -k "" -c max_connections=200 -c max_wal_size=128MB`
 
+// inContainer gives the volume to the server's user and goes on as that.
+const inContainer = `chown postgres: "$DROVER_VOLUME" && exec setpriv --reuid postgres --regid postgres --init-groups /bin/sh -c "$START"`
+
 // A Database is PostgreSQL as a workload. It implements workload.Database.
-type Database struct{}
+type Database struct {
+	// Image, if set, has Debian's PostgreSQL 15 and runs it; otherwise it is this machine's.
+	Image string
+}
 
 // Name is "postgres".
 func (Database) Name() string { return "postgres" }
 
 // Application implements workload.Database.
-func (Database) Application(name cluster.AppName, external int) cluster.Application {
+func (d Database) Application(name cluster.AppName, external int) cluster.Application {
 	bin, _ := programs() // the command says what is missing
 	app := cluster.Application{
 		Name:        name,
@@ -90,7 +96,11 @@ func (Database) Application(name cluster.AppName, external int) cluster.Applicat
 		Stop:   cluster.StopPolicy{Signal: "SIGINT", Timeout: 20 * time.Second},
 		Health: &cluster.HealthCheck{Command: []string{"/bin/sh", "-c", `"$PGBIN/pg_isready" -q -h "$DROVER_ADDR" -p "$DROVER_PORT_5432" -U bank -d postgres`}},
 	}
-	if os.Getuid() == 0 {
+	switch {
+	case d.Image != "":
+		app.Image, app.Command = d.Image, []string{"/bin/sh", "-c", inContainer}
+		app.Environment = map[string]string{"PGBIN": "/usr/lib/postgresql/15/bin", "START": start}
+	case os.Getuid() == 0:
 		app.User = serverUser
 	}
 	return app

@@ -169,11 +169,11 @@ func (h *Host) Processes() ([]int, error) {
 			pids = append(pids, pid)
 		}
 	}
-	return append(pids, h.contained()...), nil
+	return append(pids, h.Contained()...), nil
 }
 
-// contained returns the processes of the host's containers, by the cgroup that all are below.
-func (h *Host) contained() []int {
+// Contained returns the processes of the host's containers, by the cgroup that all are below.
+func (h *Host) Contained() []int {
 	var pids []int
 	for _, root := range cgroupRoots() {
 		_ = filepath.WalkDir(filepath.Join(root, h.namespace), func(path string, d os.DirEntry, err error) error {

@@ -115,7 +115,6 @@ func (n *Network) plugIn(h *Host) error {
 		append(inside, "address", "add", h.Address+"/24", "dev", "eth0"),
 		append(inside, "link", "set", "lo", "up"),
 		append(inside, "link", "set", "eth0", "up"),
-		append(inside, "route", "add", "default", "via", n.Gateway),
 	} {
 		if err := run("ip", args...); err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
@@ -55,10 +56,24 @@ type Cluster struct {
 	// the others, and the address under which a node finds the control service: tests put
 	// relays there.
 	Advertise func(node string) (transfer, control string)
+	// On, if set, says where a process runs, instead of at a loopback address of this machine.
+	On func(name string) Place
 
 	mu        sync.Mutex
 	processes map[string]*Process
 	ids       map[string]cluster.NodeID
+}
+
+// A Place is where a process of a cluster runs.
+type Place struct {
+	// Address is its IP address.
+	Address string
+	// Data is the data directory of a node.
+	Data string
+	// Command makes a command that runs there.
+	Command func(name string, args ...string) *exec.Cmd
+	// Flags are added to the command line of a node's agent.
+	Flags []string
 }
 
 // Control is the name of the control service among the processes.
@@ -75,6 +90,9 @@ func (c *Cluster) NodeNames() []string {
 
 // Address returns the address of a node or of the control service, without a port.
 func (c *Cluster) Address(name string) string {
+	if c.On != nil {
+		return c.On(name).Address
+	}
 	if name == Control {
 		return c.Network + ".1"
 	}
@@ -90,7 +108,12 @@ func (c *Cluster) ControlAddress() string {
 func (c *Cluster) PKI() string { return filepath.Join(c.Dir, "pki") }
 
 // NodeDir is the data directory of a node.
-func (c *Cluster) NodeDir(name string) string { return filepath.Join(c.Dir, "node-"+name) }
+func (c *Cluster) NodeDir(name string) string {
+	if c.On != nil {
+		return c.On(name).Data
+	}
+	return filepath.Join(c.Dir, "node-"+name)
+}
 
 // NodeID returns the identity of a node.
 func (c *Cluster) NodeID(name string) cluster.NodeID { return c.ids[name] }
@@ -174,7 +197,11 @@ func (c *Cluster) Run(name string, environment ...string) error {
 	if p := c.processes[name]; p != nil && p.Alive() {
 		return fmt.Errorf("%w: %s runs already", cluster.ErrExists, name)
 	}
-	p, err := startProcess(c.Binary, c.arguments(name), environment, filepath.Join(c.Dir, name+".log"))
+	command := exec.Command
+	if c.On != nil {
+		command = c.On(name).Command
+	}
+	p, err := startProcess(command(c.Binary, c.arguments(name)...), filepath.Dir(c.Binary), environment, filepath.Join(c.Dir, name+".log"))
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
@@ -199,6 +226,9 @@ func (c *Cluster) arguments(name string) []string {
 	if c.Advertise != nil {
 		transfer, via := c.Advertise(name)
 		args, control = append(args, "--advertise-transfer", transfer), via
+	}
+	if c.On != nil {
+		args = append(args, c.On(name).Flags...)
 	}
 	return append(append(args, "--control", control), c.AgentFlags...)
 }
@@ -278,8 +308,8 @@ func (c *Cluster) Stop() error {
 // killApplications ends what a node's agent left running, by asking each to stop first.
 func (c *Cluster) killApplications(name string) error {
 	dir := filepath.Join(c.NodeDir(name), "runtime")
-	if _, err := os.Stat(dir); err != nil {
-		return nil
+	if _, err := os.Stat(dir); err != nil || c.Runtime == "docker" {
+		return nil // containers end with their engine, which is not ours
 	}
 	r, err := process.Open(process.Options{Dir: dir})
 	if err != nil {

@@ -8,6 +8,9 @@ import (
 
 // chooseNetwork picks a loopback network on which no other cluster runs, unless one is set.
 func (c *Cluster) chooseNetwork() error {
+	if c.On != nil {
+		return nil
+	}
 	if c.Network != "" {
 		return c.free(c.Network)
 	}

@@ -3,7 +3,6 @@ package localcluster
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -18,15 +17,15 @@ type Process struct {
 	done chan struct{} // closed when it has ended
 }
 
-func startProcess(binary string, args, environment []string, logFile string) (*Process, error) {
+// startProcess starts a command, which finds programs in bin first: the examples name drover as a
+// user would, without a path.
+func startProcess(cmd *exec.Cmd, bin string, environment []string, logFile string) (*Process, error) {
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, args...)
-	// The examples name the program as a user would: without a path.
-	path := filepath.Dir(binary) + string(os.PathListSeparator) + os.Getenv("PATH")
+	path := bin + string(os.PathListSeparator) + os.Getenv("PATH")
 	cmd.Env = append(append(os.Environ(), "PATH="+path), environment...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A Ctrl-C at the terminal is for the program that runs the cluster, which ends it in order.

@@ -29,6 +29,7 @@ import (
 	"github.com/drover/drover/control/client"
 	"github.com/drover/drover/control/wire"
 	"github.com/drover/drover/internal/fault"
+	"github.com/drover/drover/internal/hosts"
 	"github.com/drover/drover/internal/localcluster"
 )
 
@@ -42,6 +43,9 @@ type Cluster struct {
 	relays *relays
 	watch  *writerWatch
 	client *client.Client
+
+	// Network is set if the nodes are on hosts.
+	Network *hosts.Network
 }
 
 // New starts a cluster of that many nodes and ends it with the test. Flags are added to the
@@ -50,19 +54,26 @@ func New(t *testing.T, nodes int, flags ...string) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, relays: newRelays(t)}
 	c.Cluster = &localcluster.Cluster{Binary: Binary(t), Dir: dataDir(t), Nodes: nodes, AgentFlags: flags, Advertise: c.advertise}
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	c.run(func() map[string][]string { return writersBelow(c.Dir) })
+	return c
+}
+
+// run starts the processes and ends them with the test, and watches all the while on which nodes
+// the applications are.
+func (c *Cluster) run(writers func() map[string][]string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), Patience)
 	defer cancel()
 	if err := c.Start(ctx); err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	t.Cleanup(c.end)
-	c.watch = watchWriters(c.Dir)
+	c.t.Cleanup(c.end)
+	c.watch = watchWriters(writers)
 	control, err := c.Cluster.Client()
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	c.client = control
-	return c
 }
 
 // Binary returns the drover program: DROVER_BINARY, or one that is built for this test.

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -13,14 +13,15 @@ import (
 // A writerWatch looks at the processes of this machine, not at what the agents say of them, and
 // notes every instant at which an application ran on two nodes.
 type writerWatch struct {
-	dir    string
-	ended  chan struct{}
-	result chan []string
+	writers func() map[string][]string
+	ended   chan struct{}
+	result  chan []string
 }
 
-// watchWriters begins to watch the applications of the cluster whose data is below dir.
-func watchWriters(dir string) *writerWatch {
-	w := &writerWatch{dir: dir, ended: make(chan struct{}), result: make(chan []string, 1)}
+// watchWriters begins to watch. Writers returns, for each application with a volume, the nodes on
+// which a process of it lives.
+func watchWriters(writers func() map[string][]string) *writerWatch {
+	w := &writerWatch{writers: writers, ended: make(chan struct{}), result: make(chan []string, 1)}
 	go w.run()
 	return w
 }
@@ -52,31 +53,20 @@ func (w *writerWatch) run() {
 	}
 }
 
-// writers returns, for each application with a volume, the nodes on which a process of it lives.
-// A process tells by its environment: DROVER_APPLICATION and DROVER_VOLUME, a path below the
-// node's directory.
-func (w *writerWatch) writers() map[string][]string {
+// writersBelow finds the processes whose volume is below the directory of a node in dir.
+func writersBelow(dir string) map[string][]string {
 	found := map[string][]string{}
-	environments, err := filepath.Glob("/proc/[0-9]*/environ")
+	processes, err := os.ReadDir("/proc")
 	if err != nil {
 		return found
 	}
-	for _, file := range environments {
-		b, err := os.ReadFile(file)
+	for _, process := range processes {
+		pid, err := strconv.Atoi(process.Name())
 		if err != nil {
-			continue // it has ended, or belongs to somebody else
+			continue
 		}
-		var app, path string
-		for _, entry := range bytes.Split(b, []byte{0}) {
-			name, value, _ := strings.Cut(string(entry), "=")
-			switch name {
-			case "DROVER_APPLICATION":
-				app = value
-			case "DROVER_VOLUME":
-				path = value
-			}
-		}
-		below, ok := strings.CutPrefix(path, w.dir+"/")
+		app, path := environmentOf(pid)
+		below, ok := strings.CutPrefix(path, dir+"/")
 		if app == "" || !ok {
 			continue
 		}
@@ -86,4 +76,23 @@ func (w *writerWatch) writers() map[string][]string {
 		}
 	}
 	return found
+}
+
+// environmentOf returns the name of the application that a process belongs to, and where its volume
+// is, as its environment tells.
+func environmentOf(pid int) (app, volume string) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return "", "" // it has ended, or belongs to somebody else
+	}
+	for _, entry := range bytes.Split(b, []byte{0}) {
+		name, value, _ := strings.Cut(string(entry), "=")
+		switch name {
+		case "DROVER_APPLICATION":
+			app = value
+		case "DROVER_VOLUME":
+			volume = value
+		}
+	}
+	return app, volume
 }
