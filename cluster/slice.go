@@ -19,6 +19,8 @@ type Slice struct {
 	Moves []Move `json:"moves,omitempty"`
 	// Arriving are the volumes and applications of the open moves that end here.
 	Arriving []Arrival `json:"arriving,omitempty"`
+	// Logs are the requests for the output of applications that run here.
+	Logs []LogRequest `json:"logs,omitempty"`
 	// Routes of the whole cluster: any node's external port reaches any application.
 	Routes []Route `json:"routes"`
 	// Nodes of the whole cluster, with the keys that identify them.

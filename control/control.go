@@ -53,6 +53,7 @@ type Service struct {
 	observed  observed
 	progress  map[cluster.MoveID]progress
 	conflicts map[cluster.VolumeID]string // those that an event told of
+	logs      map[cluster.LogID]*logRequest
 	watch     watch
 }
 
@@ -64,6 +65,7 @@ func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
 		observed:  newObserved(),
 		progress:  map[cluster.MoveID]progress{},
 		conflicts: map[cluster.VolumeID]string{},
+		logs:      map[cluster.LogID]*logRequest{},
 		watch:     watch{moves: map[cluster.MoveID]*movement{}},
 	}
 	// Each start is written down, so that the store's revision, and with it those of all slices

@@ -30,10 +30,14 @@ type session struct {
 	// have been drawn.
 	state, settled *cluster.NodeState
 
-	own      cluster.Slice // its own part, as last derived
-	revision cluster.Revision
-	stale    bool // own may no longer be right
-	changed  signal
+	own      cluster.Slice        // its own part, as last derived
+	logs     []cluster.LogRequest // what users want to read of it, likewise
+	revision cluster.Revision     // of both
+	// configured is the revision of own alone: a node that lags behind with logs only has done
+	// all that the configuration asks of it.
+	configured cluster.Revision
+	stale      bool // own may no longer be right
+	changed    signal
 }
 
 // session returns what is known of a node. The caller holds mu.

@@ -38,6 +38,8 @@ type Timing struct {
 	Promote time.Duration
 	// Hold bounds the wait for the proxies to confirm that they hold: 1 s.
 	Hold time.Duration
+	// Logs is how long a node may take to take up a request for logs: wire.LogPatience.
+	Logs time.Duration
 	// Backoff holds the waits before the second attempt of a move, the third, and so on; the
 	// last one is used again: 1, 2, 4, 8, 15, 30 and 60 s.
 	Backoff []time.Duration
@@ -53,6 +55,7 @@ func (t Timing) precopy() time.Duration  { return cmp.Or(t.Precopy, 60*time.Seco
 func (t Timing) cutOver() time.Duration  { return cmp.Or(t.CutOver, 45*time.Second) }
 func (t Timing) promote() time.Duration  { return cmp.Or(t.Promote, 60*time.Second) }
 func (t Timing) hold() time.Duration     { return cmp.Or(t.Hold, time.Second) }
+func (t Timing) logs() time.Duration     { return cmp.Or(t.Logs, wire.LogPatience) }
 
 // backoff returns how long to wait after that attempt failed; attempts count from 1.
 func (t Timing) backoff(attempt int) time.Duration {
@@ -68,6 +71,7 @@ func (t Timing) backoff(attempt int) time.Duration {
 const (
 	keptEvents     = 10_000
 	keptMoves      = 1_000
+	mostLogs       = 64               // requests for logs that are waited for or followed
 	recentlyEnded  = 10 * time.Minute // such moves are part of a Status
 	staleAttempts  = 5                // how often a write is tried anew when the store is ahead
 	slicesPerWrite = 20               // bits of a slice's revision below the store's

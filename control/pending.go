@@ -115,7 +115,7 @@ func (s *Service) pendingNode(node cluster.Node, add sentences) {
 		add("node %s has not reported its state yet", called)
 		return
 	}
-	if n.state.Seen != slice.Revision {
+	if seen := n.state.Seen; seen < max(n.configured, s.watch.shared) || seen > slice.Revision {
 		add("node %s has not acted on its newest configuration yet", called)
 	}
 	for _, c := range n.state.Conflicts {

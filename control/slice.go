@@ -2,8 +2,8 @@ package control
 
 import "github.com/drover/drover/cluster"
 
-// part derives what is a node's own in its slice: everything but the revision, the routes and
-// the nodes. Its cost grows with what the node has, not with the cluster.
+// part derives what is a node's own in its slice: everything but the revision, the routes, the
+// nodes and the logs. Its cost grows with what the node has, not with the cluster.
 func part(m *model, seen observed, node cluster.NodeID) cluster.Slice {
 	return cluster.Slice{
 		Node:         node,

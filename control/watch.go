@@ -94,7 +94,10 @@ func (s *Service) slice(n *session) cluster.Slice {
 		n.stale = false
 		own := part(s.model, s.observed, n.node)
 		if n.revision == 0 || !reflect.DeepEqual(own, n.own) {
-			n.own, n.revision = own, s.next()
+			n.own, n.revision, n.configured = own, s.next(), s.watch.revision
+		}
+		if logs := logsOn(s.model, s.logs, n.node); !slices.Equal(logs, n.logs) {
+			n.logs, n.revision = logs, s.next()
 		}
 	}
 	if s.watch.nodes == nil {
@@ -103,7 +106,7 @@ func (s *Service) slice(n *session) cluster.Slice {
 	}
 	slice := n.own
 	slice.Revision = max(n.revision, s.watch.shared)
-	slice.Routes, slice.Nodes = s.watch.routes, s.watch.nodes
+	slice.Routes, slice.Nodes, slice.Logs = s.watch.routes, s.watch.nodes, n.logs
 	return slice
 }
 

@@ -22,6 +22,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -46,6 +47,7 @@ type Control interface {
 	Report(ctx context.Context, s cluster.NodeState) error
 	Ready(ctx context.Context, id cluster.MoveID, r wire.ReadyReport) error
 	Record(ctx context.Context, e cluster.Event) error
+	AnswerLogs(ctx context.Context, node cluster.NodeID, id cluster.LogID, output io.Reader) error
 }
 
 // Router obeys routes. A proxy.Proxy is one.
@@ -106,6 +108,9 @@ type Agent struct {
 	restarts         map[cluster.AppName]*restartHistory
 	// waiting are the applications that are to move here and wait for their image, by its name.
 	waiting map[string]runtime.Spec
+	// logs are the requests of the slice that are being answered, or have been.
+	logs      map[cluster.LogID]*logRun
+	answering sync.WaitGroup
 }
 
 func (a *Agent) grace() time.Duration {
@@ -136,6 +141,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error { return a.purge(ctx) })
 	err := group.Wait()
 	a.waitForLanes()
+	a.answering.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -150,6 +156,7 @@ func (a *Agent) start() error {
 	a.gaveUp, a.answered = map[cluster.MoveID]int{}, map[cluster.MoveID]int{}
 	a.restarts = map[cluster.AppName]*restartHistory{}
 	a.waiting = map[string]runtime.Spec{}
+	a.logs = map[cluster.LogID]*logRun{}
 	var err error
 	if a.journal, err = openJournal(a.Dir); err != nil {
 		return fmt.Errorf("open the journal: %w", err)
@@ -222,7 +229,7 @@ const tick = 5 * time.Second
 // pass looks, decides and starts what is to do. It returns when to look again at the latest.
 func (a *Agent) pass(ctx context.Context) time.Duration {
 	// What is seen of a lane that is busy may be out of date when the look is over.
-	before := a.busyLanes()
+	before, reading := a.busyLanes(), a.openLogs()
 	seen, err := a.observe(ctx)
 	if err != nil {
 		a.Log.Error("cannot observe this node", "error", err)
@@ -238,6 +245,7 @@ func (a *Agent) pass(ctx context.Context) time.Duration {
 	a.conflicts = p.Conflicts
 	a.acted = a.slice.Revision
 	a.cancelStale()
+	endReplacedLogs(reading, seen.Instances)
 	next := tick
 	for _, lane := range p.Lanes {
 		if before[lane.Key] {

@@ -65,6 +65,7 @@ func (a *Agent) poll(ctx context.Context, registered *bool) error {
 		return err
 	}
 	a.setSlice(slice)
+	a.answerLogs(ctx, slice.Logs)
 	a.signal(a.keep)
 	return nil
 }

@@ -22,6 +22,8 @@ u a b  GET    /v1/nodes
 - a -  PUT    /v1/nodes/:node/state
 - a -  GET    /v1/nodes/:node/slice
 - a -  POST   /v1/nodes/:node/events
+u - -  GET    /v1/applications/:application/logs
+- a -  POST   /v1/nodes/:node/logs/:request
 u a b  GET    /v1/events
 u a b  GET    /v1/moves
 u - -  POST   /v1/moves

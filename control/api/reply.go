@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -24,6 +25,9 @@ type reply struct {
 	body   any
 	// revision, unless zero, is written as the ETag.
 	revision cluster.Revision
+	// stream, unless nil, is written in place of body, and node as the name of whose output it is.
+	stream io.ReadCloser
+	node   string
 	// tag, unless empty, is written as Flocker's tag of the configuration.
 	tag string
 }
@@ -54,7 +58,9 @@ func (a *api) serve(r route) gin.HandlerFunc {
 		}
 		var answer reply
 		if err == nil {
-			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, a.maxBody())
+			if !r.streams {
+				c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, a.maxBody())
+			}
 			answer, err = call(r, c, who)
 		}
 		if err != nil {
@@ -138,6 +144,10 @@ func (a *api) write(c *gin.Context, r reply) {
 	}
 	if r.tag != "" {
 		c.Header(tagHeader, r.tag)
+	}
+	if r.stream != nil {
+		a.stream(c, r)
+		return
 	}
 	if r.status == http.StatusNoContent || r.status == http.StatusNotModified {
 		c.Status(r.status)

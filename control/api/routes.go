@@ -15,6 +15,8 @@ type route struct {
 	method, path string
 	access       access
 	handle       handler
+	// streams: the body goes on for as long as it takes, and its size is not bounded.
+	streams bool
 	// flocker: errors have exactly the fields that Flocker gave them.
 	flocker bool
 }
@@ -39,6 +41,8 @@ func (a *api) droverRoutes() []route {
 		{method: put, path: wire.PathNodeState, access: itself, handle: a.report},
 		{method: get, path: wire.PathNodeSlice, access: itself, handle: a.slice},
 		{method: post, path: wire.PathNodeEvents, access: itself, handle: a.record},
+		{method: get, path: wire.PathLogs, access: users, handle: a.logs},
+		{method: post, path: wire.PathNodeLogs, access: itself, handle: a.answerLogs, streams: true},
 		{method: get, path: wire.PathEvents, access: anyone, handle: a.events},
 
 		{method: get, path: wire.PathMoves, access: anyone, handle: a.moves},

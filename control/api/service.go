@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/wire"
@@ -15,6 +16,7 @@ type Service interface {
 	ReportService
 	VolumeService
 	EventService
+	LogService
 }
 
 // A ConfigurationService keeps what users want. What it returns must not be changed, except for
@@ -73,4 +75,14 @@ type EventService interface {
 	// Events returns those after since, waiting for one until ctx ends.
 	Events(ctx context.Context, since uint64) ([]cluster.Event, error)
 	Record(ctx context.Context, e cluster.Event) error
+}
+
+// A LogService brings the output of applications from their nodes to users.
+type LogService interface {
+	// Logs returns the output as it comes in, and the name of the node that it comes from. Closing
+	// it frees a Read under way.
+	Logs(ctx context.Context, app cluster.AppName, follow bool) (node string, output io.ReadCloser, err error)
+	// AnswerLogs takes the output that a request asked a node for. It returns once nobody reads it
+	// any more, and has closed it unless it returns an error.
+	AnswerLogs(node cluster.NodeID, id cluster.LogID, output io.ReadCloser) error
 }

@@ -164,11 +164,7 @@ func (c *Client) do(ctx context.Context, r request, into any) (http.Header, erro
 	case response.StatusCode == http.StatusNotModified:
 		return nil, nil
 	case response.StatusCode >= 300:
-		var body wire.ErrorBody
-		if json.Unmarshal(text, &body) != nil {
-			body = wire.ErrorBody{} // the status has to do
-		}
-		return nil, wire.DecodeError(response.StatusCode, body)
+		return nil, refusal(response.StatusCode, text)
 	case into == nil || response.StatusCode == http.StatusNoContent:
 		return response.Header, nil
 	}
@@ -176,6 +172,15 @@ func (c *Client) do(ctx context.Context, r request, into any) (http.Header, erro
 		return nil, fmt.Errorf("read the answer of the control service at %s: %w", c.address, err)
 	}
 	return response.Header, nil
+}
+
+// refusal is the error that an answer stands for.
+func refusal(status int, text []byte) error {
+	var body wire.ErrorBody
+	if json.Unmarshal(text, &body) != nil {
+		body = wire.ErrorBody{} // the status has to do
+	}
+	return wire.DecodeError(status, body)
 }
 
 func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {

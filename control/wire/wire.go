@@ -65,6 +65,15 @@ const (
 	// SnapshotRequest.
 	PathSnapshots = "/v1/volumes/:volume/snapshots"
 
+	// PathLogs: GET the output of an application, as it is written; with "follow=true" it goes on
+	// until the application leaves its node. HeaderNode names that node, and TrailerError says why
+	// the output ended if that is not its end.
+	PathLogs = "/v1/applications/:application/logs"
+	// PathNodeLogs: POST the output that a cluster.LogRequest of the node's slice asks for, by the
+	// node's own agent, with TrailerError if it could not be read to its end. It is answered once
+	// nobody wants more of it.
+	PathNodeLogs = "/v1/nodes/:node/logs/:request"
+
 	// PathEvents: GET []cluster.Event with an id greater than "since"; waits up to "wait" when
 	// there are none.
 	PathEvents = "/v1/events"

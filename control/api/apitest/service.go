@@ -3,8 +3,10 @@ package apitest
 import (
 	"context"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/drover/drover/cluster"
@@ -29,6 +31,9 @@ type World struct {
 	MoveRevision cluster.Revision
 	Volumes      []wire.VolumeStatus
 	Events       []cluster.Event
+	// Output is that of every application, on a node called a; OutputErr is how it ends.
+	Output    string
+	OutputErr error
 	// Err, if set, is the error of every call that has one; Panic what every call panics with.
 	Err   error
 	Panic any
@@ -285,3 +290,26 @@ func (s *Service) Events(ctx context.Context, since uint64) ([]cluster.Event, er
 
 // Record implements api.Service.
 func (s *Service) Record(_ context.Context, e cluster.Event) error { return s.call("Record", e) }
+
+// Logs answers the output of the world. With follow it does not end before its reader does.
+func (s *Service) Logs(_ context.Context, app cluster.AppName, follow bool) (string, io.ReadCloser, error) {
+	if err := s.call("Logs", app, follow); err != nil {
+		return "", nil, err
+	}
+	w, _ := s.see()
+	r, output := io.Pipe()
+	go func() {
+		_, err := io.Copy(output, strings.NewReader(w.Output))
+		if err == nil && !follow {
+			output.CloseWithError(w.OutputErr)
+		}
+	}()
+	return "a", r, nil
+}
+
+// AnswerLogs reads all that a node sends; it, and how it ended, is part of the call.
+func (s *Service) AnswerLogs(node cluster.NodeID, id cluster.LogID, output io.ReadCloser) error {
+	defer output.Close()
+	text, err := io.ReadAll(output)
+	return s.call("AnswerLogs", node, id, string(text), err)
+}
