@@ -165,6 +165,9 @@ func (d *draft) putDeparture(is departure) {
 func (d *draft) dropDeparture(was departure) {
 	d.departures.drop(was.Application)
 	d.concern(was.Node)
+	if app, ok := d.applications.get(was.Application); ok {
+		d.concern(app.Node) // which now answers for its logs
+	}
 }
 
 // user returns the application that uses a volume.

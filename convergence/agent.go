@@ -47,7 +47,7 @@ type Control interface {
 	Report(ctx context.Context, s cluster.NodeState) error
 	Ready(ctx context.Context, id cluster.MoveID, r wire.ReadyReport) error
 	Record(ctx context.Context, e cluster.Event) error
-	AnswerLogs(ctx context.Context, node cluster.NodeID, id cluster.LogID, output io.Reader) error
+	AnswerLogs(ctx context.Context, node cluster.NodeID, id cluster.LogID, output io.ReadCloser) error
 }
 
 // Router obeys routes. A proxy.Proxy is one.

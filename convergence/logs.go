@@ -77,14 +77,14 @@ func (a *Agent) sendLog(ctx, lasting context.Context, run *logRun) error {
 	reading, stop := context.WithCancel(lasting)
 	defer stop()
 	output, err := a.openLog(reading, run)
-	if lasting.Err() != nil && err != nil {
+	switch {
+	case err == nil:
+	case lasting.Err() != nil:
 		return lasting.Err() // nobody wants to know any more
+	default:
+		output = failing{err}
 	}
-	if err != nil {
-		return a.Control.AnswerLogs(ctx, a.Node.ID, run.request.ID, failing{err})
-	}
-	defer output.Close()
-	return a.Control.AnswerLogs(ctx, a.Node.ID, run.request.ID, unlessEnded{output, ctx})
+	return a.Control.AnswerLogs(ctx, a.Node.ID, run.request.ID, output)
 }
 
 // openLog opens the output of an application, once it is there.
@@ -141,17 +141,4 @@ func madeFrom(i runtime.Instance) string { return fmt.Sprintf("%s %d", i.Fingerp
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
-
-// unlessEnded tells an output that ends with the agent from one that ends.
-type unlessEnded struct {
-	io.Reader
-	agent context.Context
-}
-
-func (u unlessEnded) Read(p []byte) (int, error) {
-	n, err := u.Reader.Read(p)
-	if err == io.EOF && u.agent.Err() != nil {
-		err = fmt.Errorf("%w: the agent of the node ends", cluster.ErrUnavailable)
-	}
-	return n, err
-}
+func (f failing) Close() error             { return nil }

@@ -34,10 +34,13 @@ func (c *Client) Logs(ctx context.Context, app cluster.AppName, follow bool) (no
 }
 
 // AnswerLogs sends the output that a request of the slice asks the caller's own node for, as it
-// comes in, and with it the error that it ends with. It returns once the service wants no more of
-// it; a Read of output may be under way still.
-func (c *Client) AnswerLogs(ctx context.Context, node cluster.NodeID, id cluster.LogID, output io.Reader) error {
-	body := &sentOutput{Reader: output, trailer: http.Header{wire.TrailerError: nil}}
+// comes in, and with it the error that it ends with: to end with ctx is one. It returns once the
+// service wants no more of it, or ctx ends, and closes output, which must free a Read under way.
+func (c *Client) AnswerLogs(ctx context.Context, node cluster.NodeID, id cluster.LogID, output io.ReadCloser) error {
+	defer output.Close()
+	// A request that is cancelled waits for the Read of its body.
+	defer context.AfterFunc(ctx, func() { output.Close() })()
+	body := &sentOutput{ReadCloser: output, ctx: ctx, trailer: http.Header{wire.TrailerError: nil}}
 	response, err := c.stream(ctx, ctx, request{
 		method: http.MethodPost,
 		path:   path(wire.PathNodeLogs, string(node), string(id)),
@@ -56,7 +59,7 @@ func (c *Client) stream(ctx, callers context.Context, r request, body *sentOutpu
 		return nil, err
 	}
 	if body != nil {
-		q.Body, q.ContentLength, q.Trailer = io.NopCloser(body), -1, body.trailer
+		q.Body, q.ContentLength, q.Trailer = body, -1, body.trailer
 		q.Header.Set("Content-Type", "application/octet-stream")
 	}
 	response, err := c.http.Do(q)
@@ -76,12 +79,16 @@ func (c *Client) stream(ctx, callers context.Context, r request, body *sentOutpu
 
 // A sentOutput puts the error that an output ends with into the trailer of the request.
 type sentOutput struct {
-	io.Reader
+	io.ReadCloser
+	ctx     context.Context
 	trailer http.Header
 }
 
 func (o *sentOutput) Read(p []byte) (int, error) {
-	n, err := o.Reader.Read(p)
+	n, err := o.ReadCloser.Read(p)
+	if err != nil && o.ctx.Err() != nil {
+		err = fmt.Errorf("%w: the node broke off", cluster.ErrUnavailable)
+	}
 	if err != nil && err != io.EOF {
 		o.trailer.Set(wire.TrailerError, wire.EncodeTrailer(err))
 		err = io.EOF
@@ -99,14 +106,21 @@ type logOutput struct {
 
 func (o *logOutput) Read(p []byte) (int, error) {
 	n, err := o.response.Body.Read(p)
-	if err == io.EOF {
-		if failure := wire.DecodeTrailer(o.response.Trailer.Get(wire.TrailerError)); failure != nil {
-			return n, fmt.Errorf("read the logs: %w", failure)
-		}
-	} else if err != nil {
-		err = o.client.unreachable(o.ctx, err)
+	if err == nil {
+		return n, nil
 	}
-	return n, err
+	if err != io.EOF {
+		return n, o.client.unreachable(o.ctx, err)
+	}
+	failure := wire.DecodeTrailer(o.response.Trailer.Get(wire.TrailerError))
+	switch {
+	case failure == nil:
+		return n, io.EOF
+	case o.ctx.Err() != nil:
+		return n, o.client.unreachable(o.ctx, failure) // the service noticed first that the caller goes
+	default:
+		return n, fmt.Errorf("read the logs: %w", failure)
+	}
 }
 
 func (o *logOutput) Close() error {
