@@ -35,7 +35,9 @@ func (a *api) stream(c *gin.Context, r reply) {
 	// Nobody knows when the next line comes: a client that is gone must end the wait for it.
 	defer context.AfterFunc(c.Request.Context(), func() { r.stream.Close() })()
 	control := http.NewResponseController(c.Writer)
-	_ = control.SetWriteDeadline(time.Time{}) // where there are no deadlines, none are in the way
+	// A server's time-outs are for requests that end. Where there are none, none are in the way.
+	_ = control.SetWriteDeadline(time.Time{})
+	_ = control.SetReadDeadline(time.Time{})
 	header := c.Writer.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("X-Content-Type-Options", "nosniff")
