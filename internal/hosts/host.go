@@ -78,6 +78,9 @@ func dockerClient() string {
 	return "docker"
 }
 
+// execRoot is short: the sockets below it have names of limited length.
+func (h *Host) execRoot() string { return filepath.Join("/run", h.namespace) }
+
 func (h *Host) namespacePath() string { return "/run/netns/" + h.namespace }
 
 // engineScript runs dockerd in the host's network with mounts of its own: what it mounts is gone
@@ -90,8 +93,13 @@ exec nsenter --net="$1" dockerd --data-root "$2" --exec-root "$3" --pidfile "$3/
 
 // StartEngine starts the host's Docker engine and waits until it answers.
 func (h *Host) StartEngine(ctx context.Context) error {
-	execRoot := filepath.Join("/run", h.namespace) // sockets below it have names of limited length
+	execRoot := h.execRoot()
 	if err := os.MkdirAll(execRoot, 0o700); err != nil {
+		return err
+	}
+	// An engine that was killed leaves a containerd behind that died with it. Where nobody reaps
+	// it, the next engine takes it for alive.
+	if err := os.RemoveAll(filepath.Join(execRoot, "containerd", "containerd.pid")); err != nil {
 		return err
 	}
 	log, err := os.OpenFile(h.engineLog(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -214,7 +222,7 @@ func (h *Host) PowerOff() error {
 		time.Sleep(20 * time.Millisecond) // for the kernel to end them
 	}
 	h.StopEngine(syscall.SIGKILL)
-	return nil
+	return os.RemoveAll(h.execRoot()) // it is in memory, as everything below /run
 }
 
 // remove takes the host away.
@@ -230,5 +238,5 @@ func (h *Host) remove() error {
 	for _, root := range cgroupRoots() {
 		removeCgroups(filepath.Join(root, h.namespace))
 	}
-	return errors.Join(append(errs, os.RemoveAll(filepath.Join("/run", h.namespace)))...)
+	return errors.Join(append(errs, os.RemoveAll(h.execRoot()))...)
 }

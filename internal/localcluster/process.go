@@ -1,6 +1,7 @@
 package localcluster
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -62,6 +63,13 @@ func (p *Process) Kill() { p.end(syscall.SIGKILL) }
 
 // Freeze stops the process from running, as a host that hangs would; Thaw lets it go on.
 func (p *Process) Freeze() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Frozen reports whether the process is stopped.
+func (p *Process) Frozen() bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+	_, state, _ := strings.Cut(string(b), ") ")
+	return err == nil && strings.HasPrefix(state, "T")
+}
 
 // Thaw lets a frozen process go on.
 func (p *Process) Thaw() error { return p.cmd.Process.Signal(syscall.SIGCONT) }

@@ -174,6 +174,22 @@ func (c *Cluster) FailAt(name, point string) {
 	c.Restart(name, fault.Variable+"="+point)
 }
 
+// StopAt starts a process again so that it stops at that fault point, until it is thawed.
+func (c *Cluster) StopAt(name, point string) {
+	c.t.Helper()
+	c.Restart(name, fault.Variable+"=stop:"+point)
+}
+
+// WaitStopped waits until a process that was told to stop has done so.
+func (c *Cluster) WaitStopped(name string) {
+	c.t.Helper()
+	for deadline := time.Now().Add(Patience); !c.Process(name).Frozen(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("%s never came to its fault point", name)
+		}
+	}
+}
+
 // Restart kills a process, if it runs, and starts it again.
 func (c *Cluster) Restart(name string, environment ...string) {
 	c.t.Helper()

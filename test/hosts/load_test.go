@@ -5,8 +5,10 @@ package hosts_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -86,13 +88,14 @@ func (l *load) move(to string) cluster.Move {
 	return ended
 }
 
-// verify checks the promises to the clients.
-func (l *load) verify(mayFail bool) {
+// verify checks the promises to the clients. A crash of the database breaks the connections that it
+// has, also those that it is just greeting; but none is ever refused.
+func (l *load) verify(crashed bool) {
 	l.t.Helper()
 	l.progress()
 	totals := l.runner.Stop()
-	if !mayFail {
-		for _, err := range totals.Errors {
+	for _, err := range totals.Errors {
+		if !crashed || errors.Is(err, syscall.ECONNREFUSED) {
 			l.t.Errorf("a request failed: %v", err)
 		}
 	}
@@ -113,3 +116,19 @@ func (l *load) verify(mayFail bool) {
 func postgres() bank.Database { return bank.Database{Image: debianImage} }
 
 const port = 17000
+
+// runsOn checks that the application runs on one node alone.
+func (l *load) runsOn(want string) {
+	l.t.Helper()
+	var on []string
+	for _, n := range l.c.Converge().Nodes {
+		for _, a := range n.State.Applications {
+			if a.Name == l.app && a.Running {
+				on = append(on, n.Node.Name)
+			}
+		}
+	}
+	if len(on) != 1 || on[0] != want {
+		l.t.Errorf("%s runs on %v, want %s alone", l.app, on, want)
+	}
+}
