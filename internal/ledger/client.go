@@ -18,8 +18,10 @@ import (
 
 // A Database is the ledger as a workload. It implements workload.Database.
 type Database struct {
-	// Binary is the drover program.
+	// Binary is the drover program: on the node, or in Image.
 	Binary string
+	// Image is for runtimes that run images.
+	Image string
 }
 
 // Name is "ledger".
@@ -29,6 +31,7 @@ func (Database) Name() string { return "ledger" }
 func (d Database) Application(name cluster.AppName, external int) cluster.Application {
 	return cluster.Application{
 		Name:    name,
+		Image:   d.Image,
 		Command: []string{d.Binary, "ledger"},
 		Ports:   []cluster.Port{{Internal: Port, External: external}},
 		Volume:  &cluster.Attachment{Volume: cluster.VolumeIDForName(name), Mountpoint: "/data"},

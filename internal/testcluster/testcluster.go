@@ -122,13 +122,40 @@ func (c *Cluster) Proxy(node string, port int) string {
 // Deploy makes one application, with its volume, run on a node, and waits until it does.
 func (c *Cluster) Deploy(app cluster.Application, node string) {
 	c.t.Helper()
-	app.Node = c.NodeID(node)
-	configuration := cluster.Configuration{Applications: map[cluster.AppName]cluster.Application{app.Name: app}}
-	if app.Volume != nil {
-		configuration.Volumes = map[cluster.VolumeID]cluster.Volume{
-			app.Volume.Volume: {ID: app.Volume.Volume, Name: string(app.Name), Primary: app.Node}}
+	c.DeployAll(map[string][]cluster.Application{node: {app}})
+}
+
+// DeployAll makes applications, with their volumes, run on nodes and nothing else, and waits until
+// they do.
+func (c *Cluster) DeployAll(placed map[string][]cluster.Application) {
+	c.t.Helper()
+	configuration := cluster.Configuration{Applications: map[cluster.AppName]cluster.Application{}, Volumes: map[cluster.VolumeID]cluster.Volume{}}
+	for node, apps := range placed {
+		for _, app := range apps {
+			app.Node = c.NodeID(node)
+			configuration.Applications[app.Name] = app
+			if app.Volume != nil {
+				configuration.Volumes[app.Volume.Volume] = cluster.Volume{ID: app.Volume.Volume, Name: string(app.Name), Primary: app.Node}
+			}
+		}
 	}
 	if _, err := c.client.Configure(c.t.Context(), 0, configuration); err != nil {
+		c.t.Fatal(err)
+	}
+	c.Converge()
+}
+
+// Place makes an application without a volume run on another node, and waits until it does.
+func (c *Cluster) Place(name cluster.AppName, node string) {
+	c.t.Helper()
+	document, err := c.client.Configuration(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	app := document.Configuration.Applications[name]
+	app.Node = c.NodeID(node)
+	document.Configuration.Applications[name] = app
+	if _, err := c.client.Configure(c.t.Context(), document.Revision, document.Configuration); err != nil {
 		c.t.Fatal(err)
 	}
 	c.Converge()

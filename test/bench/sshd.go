@@ -24,18 +24,8 @@ func startSSHD(ctx context.Context, dir string) (*sshd, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeSSH(ctx, dir); err != nil {
 		return nil, err
-	}
-	// The daemon separates privileges into this directory, which packages make at boot.
-	if err := os.MkdirAll("/run/sshd", 0o755); err != nil && !errors.Is(err, os.ErrPermission) {
-		return nil, err
-	}
-	for _, key := range []string{"host", "user"} {
-		keygen := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, key))
-		if out, err := keygen.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("make a key: %w: %s", err, out)
-		}
 	}
 	server := strings.Join([]string{
 		fmt.Sprintf("Port %d", port), "ListenAddress 127.0.0.1", "HostKey " + filepath.Join(dir, "host"),
@@ -57,6 +47,24 @@ func startSSHD(ctx context.Context, dir string) (*sshd, error) {
 		return nil, fmt.Errorf("start sshd: %w (apt-get install openssh-server)", err)
 	}
 	return s, waitForPort(ctx, fmt.Sprintf("127.0.0.1:%d", port))
+}
+
+// makeSSH makes what a daemon needs: its key and a user's.
+func makeSSH(ctx context.Context, dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	// The daemon separates privileges into this directory, which packages make at boot.
+	if err := os.MkdirAll("/run/sshd", 0o755); err != nil && !errors.Is(err, os.ErrPermission) {
+		return err
+	}
+	for _, key := range []string{"host", "user"} {
+		keygen := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, key))
+		if out, err := keygen.CombinedOutput(); err != nil {
+			return fmt.Errorf("make a key: %w: %s", err, out)
+		}
+	}
+	return nil
 }
 
 // command is an ssh client's command line for that server, to be followed by a remote command.

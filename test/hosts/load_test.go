@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -131,4 +133,29 @@ func (l *load) runsOn(want string) {
 	if len(on) != 1 || on[0] != want {
 		l.t.Errorf("%s runs on %v, want %s alone", l.app, on, want)
 	}
+}
+
+// repeat runs a load generator, again whenever it ends, as it does when its connections break, until
+// the test ends or the function that it returns is called, which says how often it was started.
+func repeat(t *testing.T, name string, args ...string) (stop func() int) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	runs := make(chan int)
+	go func() {
+		n := 0
+		for ctx.Err() == nil {
+			n++
+			_ = exec.CommandContext(ctx, name, args...).Run() // a break of its connections is no failure
+		}
+		runs <- n
+	}()
+	stop = sync.OnceValue(func() int {
+		cancel()
+		return <-runs
+	})
+	t.Cleanup(func() { stop() })
+	return stop
 }
