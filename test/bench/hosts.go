@@ -122,6 +122,9 @@ func (s *stage) move(ctx context.Context, app cluster.AppName, to string) error 
 	if err == nil && ended.Phase != cluster.PhaseDone {
 		err = fmt.Errorf("the move ended as %s: %s", ended.Phase, ended.Reason)
 	}
+	f := ended.Figures
+	fmt.Fprintf(os.Stderr, "  %s to %s: pause %s: stop %s, last round %s with %.1f MB, promote %s\n", app, to, f.Pause.Round(time.Millisecond),
+		f.Stop.Round(time.Millisecond), f.Final.Took.Round(time.Millisecond), float64(f.Final.Bytes)/1e6, f.Promote.Round(time.Millisecond))
 	return err
 }
 
@@ -190,7 +193,7 @@ func benchHosts(ctx context.Context, o options) ([]result, error) {
 	}
 	defer s.close()
 	var results []result
-	for _, subject := range []func(context.Context, options) ([]result, error){s.plainPause, s.postgresPause, s.largePause} {
+	for _, subject := range []func(context.Context, options) ([]result, error){s.postgresPause, s.plainPause, s.largePause} {
 		more, err := subject(ctx, o)
 		if err != nil {
 			return nil, err

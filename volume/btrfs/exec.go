@@ -69,8 +69,25 @@ func explain(said string, err error) error {
 // receive applies a stream below dir, and can reach nothing outside it. It returns when the
 // program has ended and stream has come to its own end.
 func receive(ctx context.Context, dir string, stream io.Reader) error {
+	out, w, err := widePipe()
+	if err != nil {
+		return err
+	}
 	in := &endReader{r: stream}
-	err := run(ctx, in, "receive", "--chroot", dir)
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		// An error of the program's side is the program's to tell.
+		_, _ = io.Copy(w, in)
+		w.Close()
+	}()
+	err = run(ctx, out, "receive", "--chroot", dir)
+	out.Close() // whatever is still being written is for nobody
+	select {
+	case <-fed:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	if in.err != nil && !errors.Is(in.err, io.EOF) {
 		return in.err // a stream that was cut is why the program ended as it did
 	}
@@ -86,6 +103,37 @@ func receive(ctx context.Context, dir string, stream io.Reader) error {
 type endReader struct {
 	r   io.Reader
 	err error
+}
+
+// WriteTo implements io.WriterTo, where the stream does: it has its data in larger pieces.
+func (e *endReader) WriteTo(w io.Writer) (int64, error) {
+	from, ok := e.r.(io.WriterTo)
+	if !ok {
+		return io.Copy(w, onlyReader{e})
+	}
+	watched := &failingWriter{w: w}
+	n, err := from.WriteTo(watched)
+	switch {
+	case err == nil:
+		e.err = io.EOF
+	case watched.err == nil:
+		e.err = err
+	}
+	return n, err
+}
+
+// A failingWriter remembers that it was the writer that failed.
+type failingWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (f *failingWriter) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	if err != nil {
+		f.err = err
+	}
+	return n, err
 }
 
 func (e *endReader) Read(p []byte) (int, error) {

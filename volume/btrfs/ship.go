@@ -1,6 +1,7 @@
 package btrfs
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"os"
 	"runtime"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
@@ -72,7 +75,7 @@ func send(ctx context.Context, subvolume, parent string, flags uint64, w io.Writ
 		}
 		args.parentRoot, args.cloneCount, args.cloneSources = info.TreeID, 1, &info.TreeID
 	}
-	out, in, err := os.Pipe()
+	out, in, err := widePipe()
 	if err != nil {
 		return err
 	}
@@ -86,7 +89,9 @@ func send(ctx context.Context, subvolume, parent string, flags uint64, w io.Writ
 	}()
 	// Closing the reading end is what makes the kernel give up.
 	stop := context.AfterFunc(ctx, func() { out.Close() })
-	_, copyErr := io.Copy(w, out)
+	buffered := bufio.NewWriterSize(w, chunk)
+	_, copyErr := io.Copy(buffered, onlyReader{out})
+	copyErr = errors.Join(copyErr, buffered.Flush())
 	stop()
 	out.Close()
 	sendErr := <-sent
@@ -100,6 +105,26 @@ func send(ctx context.Context, subvolume, parent string, flags uint64, w io.Writ
 	}
 	return nil
 }
+
+const (
+	// pipeSize is that of the pipes that streams go through: the kernel's most for everybody. With
+	// its default both sides would spend their time on waking each other up.
+	pipeSize = 1 << 20
+	// chunk is how much is written at once: a packet of a transport, whatever the kernel gives.
+	chunk = 255 << 10
+)
+
+func widePipe() (r, w *os.File, err error) {
+	if r, w, err = os.Pipe(); err != nil {
+		return nil, nil, err
+	}
+	// Refused where a user has many; then it is as wide as it is.
+	_, _ = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, pipeSize)
+	return r, w, nil
+}
+
+// onlyReader hides that of a file which would keep a buffered writer from reading into its buffer.
+type onlyReader struct{ io.Reader }
 
 // differs reports whether the content has changed since a snapshot, in more than times.
 func (c *subvolumes) differs(ctx context.Context, name cluster.SnapshotName) (bool, error) {
@@ -203,13 +228,15 @@ func (b *Backend) receive(ctx context.Context, c *subvolumes, d volume.Delta, r 
 	case !info.readOnly() || info.lineage() != snapshot.GUID:
 		return fmt.Errorf("%w: what was received is %s, not %s", cluster.ErrConflict, info.lineage(), snapshot.GUID)
 	}
-	if err := syncFileSystem(c.Dir); err != nil {
-		return err
-	}
-	return c.Update(func(now *copydir.Record) {
+	err = c.Note(func(now *copydir.Record) {
 		now.Snapshots = append(now.Snapshots, snapshot)
 		now.Head = snapshot.GUID
 	})
+	if err != nil {
+		return err
+	}
+	// The snapshot and its record at once: the sender waits for this, and clients for the sender.
+	return syncFileSystem(c.Dir)
 }
 
 // expect finds or makes the copy that a stream is for, locked.

@@ -107,7 +107,13 @@ func (c *Copy) Record() Record {
 }
 
 // Update changes the record and makes the change durable before it is seen.
-func (c *Copy) Update(change func(*Record)) error {
+func (c *Copy) Update(change func(*Record)) error { return c.update(change, durable.WriteFile) }
+
+// Note changes the record without waiting for the disk, for a change that is as well forgotten when
+// the power fails, or where the caller syncs the file system next.
+func (c *Copy) Note(change func(*Record)) error { return c.update(change, durable.Replace) }
+
+func (c *Copy) update(change func(*Record), write func(string, []byte, os.FileMode) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next := c.record
@@ -117,7 +123,7 @@ func (c *Copy) Update(change func(*Record)) error {
 	if err != nil {
 		return err
 	}
-	if err := durable.WriteFile(c.recordPath(), append(b, '\n'), 0o600); err != nil {
+	if err := write(c.recordPath(), append(b, '\n'), 0o600); err != nil {
 		return err
 	}
 	c.record = next
@@ -174,7 +180,8 @@ func (c *Copy) show() error {
 }
 
 // Close notes that nothing writes any more. Content that is open for writing is
-// cluster.ErrConflict. The caller holds Op.
+// cluster.ErrConflict. The caller holds Op. Should the power fail now, the copy counts as open: it
+// is closed again by whoever wants it closed.
 func (c *Copy) Close() error {
 	if !c.Record().Open {
 		return nil
@@ -182,7 +189,7 @@ func (c *Copy) Close() error {
 	if user := writerBelow(c.Data()); user != "" {
 		return fmt.Errorf("%w: close volume %s: in use by %s", cluster.ErrConflict, c.ID, user)
 	}
-	return c.Update(func(r *Record) { r.Open = false })
+	return c.Note(func(r *Record) { r.Open = false })
 }
 
 // Demote makes the copy a replica, or sets it aside and returns a *volume.Diverged. The caller

@@ -39,14 +39,49 @@ func (t *trailed) Read(p []byte) (int, error) {
 	case err == nil:
 	case !errors.Is(err, io.EOF):
 		return 0, err
-	case string(held) == string(trailerOf(t.hash)):
-		return 0, io.EOF
 	default:
-		return 0, fmt.Errorf("%w: the stream does not have the hash that was sent", cluster.ErrConflict)
+		if err := t.end(held); err != nil {
+			return 0, err
+		}
+		return 0, io.EOF
 	}
 	n, err := t.r.Read(p[:min(len(p), t.r.Buffered()-trailerSize)])
 	t.hash.Write(p[:n])
 	return n, err
+}
+
+// WriteTo implements io.WriterTo: it writes straight from where packets are put together.
+func (t *trailed) WriteTo(w io.Writer) (written int64, err error) {
+	for {
+		held, err := t.r.Peek(trailerSize + 1)
+		switch {
+		case err == nil:
+		case !errors.Is(err, io.EOF):
+			return written, err
+		default:
+			return written, t.end(held)
+		}
+		if held, err = t.r.Peek(t.r.Buffered() - trailerSize); err != nil {
+			return written, err
+		}
+		n, err := w.Write(held)
+		written += int64(n)
+		t.hash.Write(held[:n])
+		if err != nil {
+			return written, err
+		}
+		if _, err := t.r.Discard(n); err != nil {
+			return written, err
+		}
+	}
+}
+
+// end compares what is left with the hash of what was read.
+func (t *trailed) end(held []byte) error {
+	if string(held) == string(trailerOf(t.hash)) {
+		return nil
+	}
+	return fmt.Errorf("%w: the stream does not have the hash that was sent", cluster.ErrConflict)
 }
 
 // verify reads what the backend had no use for, and compares the hashes.

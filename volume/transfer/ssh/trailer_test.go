@@ -33,6 +33,11 @@ func TestTrailedReadsWhatWasWritten(t *testing.T) {
 		if err := stream.verify(); err != nil {
 			t.Fatalf("the end can be read again: %v", err)
 		}
+		var whole bytes.Buffer
+		n, err := newTrailed(slowly(bytes.NewReader(withTrailer(content)))).WriteTo(&whole)
+		if err != nil || n != int64(len(content)) || !bytes.Equal(whole.Bytes(), content) {
+			t.Fatalf("wrote %x, %d, %v", whole.Bytes(), n, err)
+		}
 	})
 }
 
@@ -56,6 +61,9 @@ func TestTrailedNotices(t *testing.T) {
 			// Whoever reads to the end sees it there, before it could confirm anything.
 			if _, err := io.ReadAll(newTrailed(bytes.NewReader(row.stream))); !errors.Is(err, cluster.ErrConflict) {
 				t.Errorf("to the end: got %v, want ErrConflict", err)
+			}
+			if _, err := newTrailed(bytes.NewReader(row.stream)).WriteTo(io.Discard); !errors.Is(err, cluster.ErrConflict) {
+				t.Errorf("written to the end: got %v, want ErrConflict", err)
 			}
 			// Whoever stops at its own end mark is asked to verify.
 			stream := newTrailed(bytes.NewReader(row.stream))
