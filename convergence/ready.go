@@ -39,7 +39,7 @@ func (a *Agent) admit(ctx context.Context, s plan.Step) error {
 		return fmt.Errorf("move %s: %w in this node's slice", s.Move.ID, cluster.ErrNotFound)
 	}
 	have := a.Backend.Properties()
-	if arrival.FromBackend != have.Name {
+	if arrival.FromBackend != have.Name && !(volume.HasFiles(arrival.FromBackend) && volume.HasFiles(have.Name)) {
 		return fmt.Errorf("%w: %s stores volumes with %s, the volume comes from a node with %s",
 			cluster.ErrRefused, a.Node.Name, have.Name, arrival.FromBackend)
 	}

@@ -6,13 +6,13 @@
 //	changes := deploy.Diff(current, next)          // none: nothing to do
 //	for _, sentence := range deploy.Render(changes, nodes) { ... }
 //
-// Application files may be Drover's (which are Flocker's, with a few more keys) or Fig's:
+// Application files may be Drover's (which are Flocker's, with a few more keys), Fig's or Compose's:
 //
-//	application file -- native.go, fig.go --+               current, nodes
-//	                                        |                     |
-//	                                        +--> Files ---> Configuration ---> Diff ---> Render
-//	                                        |
-//	deployment file ---- deployment.go -----+
+//	application file -- native.go, fig.go, --+               current, nodes
+//	                    compose.go           |                     |
+//	                                         +--> Files ---> Configuration ---> Diff ---> Render
+//	                                         |
+//	deployment file ---- deployment.go ------+
 //
 // Whatever is wrong is said at once, each with its file, line and path: see Errors. The package
 // talks to nobody, starts nothing and does not know what runs: it compares wishes with wishes.
@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/drover/drover/cluster"
 )
@@ -33,6 +34,8 @@ type Source struct {
 	Name string
 	// Data is its content: YAML, and so JSON too.
 	Data []byte
+	// Environment has the values of the variables that a Compose file may name.
+	Environment map[string]string
 }
 
 // Files are an application file and a deployment file that are right in themselves.
@@ -71,7 +74,7 @@ func Read(applicationPath, deploymentPath string) (*Files, error) {
 	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
-	return Parse(Source{applicationPath, application}, Source{deploymentPath, deployment})
+	return Parse(Source{Name: applicationPath, Data: application, Environment: environment()}, Source{Name: deploymentPath, Data: deployment})
 }
 
 // Parse is Read for files that are in memory.
@@ -86,4 +89,14 @@ func Parse(application, deployment Source) (*Files, error) {
 		return nil, wrong
 	}
 	return f, nil
+}
+
+// environment is that of this process.
+func environment() map[string]string {
+	set := map[string]string{}
+	for _, entry := range os.Environ() {
+		name, content, _ := strings.Cut(entry, "=")
+		set[name] = content
+	}
+	return set
 }

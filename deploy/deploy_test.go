@@ -37,7 +37,7 @@ func tutorialNodes() []cluster.Node {
 const nowhere = "version: 1\nnodes: {}\n"
 
 func parse(application, deployment string) (*Files, error) {
-	return Parse(Source{"app.yml", []byte(application)}, Source{"deployment.yml", []byte(deployment)})
+	return Parse(Source{Name: "app.yml", Data: []byte(application)}, Source{Name: "deployment.yml", Data: []byte(deployment)})
 }
 
 // deployed returns the configuration that the files make of current.

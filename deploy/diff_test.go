@@ -139,3 +139,17 @@ func TestSizesAreWrittenAsFilesHaveThem(t *testing.T) {
 		}
 	}
 }
+
+// TestRenderSaysWhichWay: between backends of different kinds data goes file by file.
+func TestRenderSaysWhichWay(t *testing.T) {
+	nodes := []cluster.Node{{ID: "1", Name: "a", Backend: "btrfs"}, {ID: "2", Name: "b", Backend: "dir"}, {ID: "3", Name: "c", Backend: "btrfs"}}
+	for to, want := range map[cluster.NodeID]string{
+		"2": "db: move from a to b with volume db (data is shipped file by file, from btrfs to dir, while it runs, then a short pause)",
+		"3": "db: move from a to c with volume db (data is shipped while it runs, then a short pause)",
+	} {
+		got := Render([]Change{{Kind: ApplicationMoved, Application: "db", From: "1", To: to, Volume: "v", VolumeName: "db"}}, nodes)
+		if len(got) != 1 || got[0] != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -69,7 +69,7 @@ func TestFigFilesAreToldApart(t *testing.T) {
 		{"with applications it is native", "applications: {image: x}", false},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
-			root, errs := parseYAML(Source{"f", []byte(row.file)})
+			root, errs := parseYAML(Source{Name: "f", Data: []byte(row.file)})
 			if errs != nil {
 				t.Fatal(errs)
 			}

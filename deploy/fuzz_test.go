@@ -50,7 +50,7 @@ func checkErrors(t *testing.T, err error) {
 func FuzzParse(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, application, deployment []byte) {
-		files, err := Parse(Source{"app.yml", application}, Source{"deployment.yml", deployment})
+		files, err := Parse(Source{Name: "app.yml", Data: application}, Source{Name: "deployment.yml", Data: deployment})
 		if err != nil {
 			checkErrors(t, err)
 			return

@@ -26,6 +26,8 @@ func (f *Files) readApplications(s Source) Errors {
 	case root.kind != mapping:
 		r.failAs(fmt.Sprintf("Application configuration must be a dictionary, got %s.", root.kind.flocker()), root,
 			"want a mapping with version and applications; got %s", root)
+	case isCompose(root):
+		f.definitions = r.compose(root, s)
 	case isFig(root):
 		f.definitions = r.fig(root)
 	default:

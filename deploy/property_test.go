@@ -42,7 +42,7 @@ func source(t *rapid.T, name, key string, content any) Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Source{name, data}
+	return Source{Name: name, Data: data}
 }
 
 func drawDeploy(t *rapid.T, current cluster.Configuration) cluster.Configuration {

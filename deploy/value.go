@@ -73,6 +73,9 @@ func (v *value) pathOf(key string) string {
 
 // field returns the value of a key as it was written, or nil.
 func (v *value) field(key string) *value {
+	if v == nil {
+		return nil
+	}
 	for _, part := range v.parts {
 		if v.kind == mapping && part.key == key {
 			return part

@@ -40,7 +40,7 @@ func TestYAMLRefused(t *testing.T) {
 			"f:1: a" + strings.Repeat("[0]", maxDepth) + ": is nested more than 32 levels deep"}},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
-			_, errs := parseYAML(Source{"f", []byte(row.file)})
+			_, errs := parseYAML(Source{Name: "f", Data: []byte(row.file)})
 			if len(errs) == 0 {
 				errs = nil
 			}
@@ -55,7 +55,7 @@ func TestAliasesAreBounded(t *testing.T) {
 	for i := 1; i < 10; i++ {
 		file += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10))
 	}
-	_, errs := parseYAML(Source{"f", []byte(file)})
+	_, errs := parseYAML(Source{Name: "f", Data: []byte(file)})
 	if len(errs) != 1 || !strings.Contains(errs.Error(), "the file stands for more than 131072 values") {
 		t.Errorf("got %v", errs)
 	}
@@ -66,7 +66,7 @@ func TestMergesAreBounded(t *testing.T) {
 	for i := 1; i < 20; i++ {
 		file += fmt.Sprintf("a%d: &a%d {<<: [%s]}\n", i, i, strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10))
 	}
-	_, errs := parseYAML(Source{"f", []byte(file)})
+	_, errs := parseYAML(Source{Name: "f", Data: []byte(file)})
 	if len(errs) != 1 {
 		t.Errorf("got %v", errs)
 	}
@@ -123,7 +123,7 @@ func TestValuesDescribeThemselves(t *testing.T) {
 		"2001-01-01": "the date 2001-01-01", "!foo 1": "a value with the tag !foo", "text": `"text"`,
 		strings.Repeat("x", 41): "a long string",
 	} {
-		root, errs := parseYAML(Source{"f", []byte(file)})
+		root, errs := parseYAML(Source{Name: "f", Data: []byte(file)})
 		if len(errs) > 0 || root.String() != want {
 			t.Errorf("%s: got %s %v, want %s", file, root, errs, want)
 		}

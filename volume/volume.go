@@ -174,7 +174,13 @@ type Delta struct {
 	To   cluster.SnapshotName `json:"to"`
 	// Resume is the Token of the receiver's Partial; empty to start anew.
 	Resume []byte `json:"resume,omitempty"`
+	// Files ships by the files view, for a receiver with a backend of another kind.
+	Files bool `json:"files,omitempty"`
 }
+
+// HasFiles reports whether backends of that name can ship to and from others of another kind, file
+// by file.
+func HasFiles(backend string) bool { return backend == "dir" || backend == "btrfs" }
 
 func (d Delta) String() string {
 	if d.From == "" {

@@ -50,7 +50,7 @@ func newStage(t *testing.T) *stage {
 	s.write("before")
 	s.h = &handoff.Handoff{
 		Move:    cluster.Move{ID: "12345678-move", Volume: id, Application: "db", From: "a", To: "b", Epoch: 1, Attempt: 1},
-		Target:  cluster.Node{ID: "b", Name: "b"},
+		Target:  cluster.Node{ID: "b", Name: "b", Backend: "mem"},
 		Backend: s.from, Runtime: app{stage: s}, Control: s, Journal: s,
 		Transport: &pipe.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": s.to}},
 		Log:       slog.New(slog.DiscardHandler),

@@ -29,7 +29,13 @@ func (h *Handoff) precopy(ctx context.Context) error {
 		if h.partial != nil {
 			name = h.partial.To
 		}
-		if _, err := h.ship(ctx, name, h.BytesPerSecond); err != nil {
+		_, err := h.ship(ctx, name, h.BytesPerSecond)
+		if errors.Is(err, cluster.ErrStale) && incremental {
+			h.Log.Warn("the snapshot that both sides hold is of no use: the volume is shipped in full", "error", err)
+			h.shared, incremental = false, false
+			_, err = h.ship(ctx, name, h.BytesPerSecond)
+		}
+		if err != nil {
 			return fmt.Errorf("round %d: %w", n, err)
 		}
 		p.add(round{took: time.Since(began), incremental: incremental})
@@ -104,7 +110,7 @@ func (h *Handoff) ship(ctx context.Context, name cluster.SnapshotName, rate int6
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("make snapshot %s: %w", name, err)
 	}
-	d := volume.Delta{Volume: h.Move.Volume, To: name}
+	d := volume.Delta{Volume: h.Move.Volume, To: name, Files: h.Target.Backend != h.Backend.Properties().Name}
 	if h.shared {
 		d.From = h.base.Name
 	}

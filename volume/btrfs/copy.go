@@ -26,6 +26,9 @@ func (c *subvolumes) snapshotPath(name cluster.SnapshotName) string {
 // recover deletes what a crash left half done, and holds the record against what is there.
 func (c *subvolumes) recover() error {
 	record := c.Record()
+	if err := deleteSubvolume(c.incomingPath()); err != nil {
+		return err
+	}
 	entries, err := os.ReadDir(c.Dir)
 	if err != nil {
 		return err
@@ -234,6 +237,9 @@ func (b *Backend) Drop(_ context.Context, id cluster.VolumeID, name cluster.Snap
 		return err
 	}
 	if err := c.Update(func(r *copydir.Record) { r.Forget(name) }); err != nil {
+		return err
+	}
+	if err := os.Remove(c.manifestPath(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return deleteSubvolume(c.snapshotPath(name))

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume/dir"
 )
 
 // Before the kernel's stream goes the snapshot that it is of, which the kernel knows nothing of:
@@ -28,25 +29,32 @@ func writeHeader(w io.Writer, s cluster.Snapshot) error {
 	return err
 }
 
-func readHeader(r io.Reader) (cluster.Snapshot, error) {
-	var s cluster.Snapshot
-	start := make([]byte, len(magic)+4)
-	if _, err := io.ReadFull(r, start); err != nil {
-		return s, err
+// peekHeader reads the header of a stream, or, of one of another kind, as much as tells that.
+func peekHeader(r io.Reader) (start []byte, s cluster.Snapshot, err error) {
+	start = make([]byte, len(magic))
+	n, err := io.ReadFull(r, start)
+	if err != nil || string(start) != magic {
+		if dir.IsFiles(start[:n]) {
+			return start[:n], s, nil
+		}
+		if err == nil {
+			err = fmt.Errorf("%w: this is no stream of the btrfs backend", cluster.ErrUnsupported)
+		}
+		return nil, s, err
 	}
-	if string(start[:len(magic)]) != magic {
-		return s, fmt.Errorf("%w: this is no stream of the btrfs backend", cluster.ErrUnsupported)
+	var length [4]byte
+	if _, err := io.ReadFull(r, length[:]); err != nil {
+		return nil, s, err
 	}
-	length := binary.LittleEndian.Uint32(start[len(magic):])
-	if length > maxHeader {
-		return s, fmt.Errorf("%w: a header of %d bytes", cluster.ErrInvalid, length)
+	if binary.LittleEndian.Uint32(length[:]) > maxHeader {
+		return nil, s, fmt.Errorf("%w: a header of %d bytes", cluster.ErrInvalid, binary.LittleEndian.Uint32(length[:]))
 	}
-	b := make([]byte, length)
+	b := make([]byte, binary.LittleEndian.Uint32(length[:]))
 	if _, err := io.ReadFull(r, b); err != nil {
-		return s, err
+		return nil, s, err
 	}
 	if err := json.Unmarshal(b, &s); err != nil {
-		return s, fmt.Errorf("%w: the header of a stream: %w", cluster.ErrInvalid, err)
+		return nil, s, fmt.Errorf("%w: the header of a stream: %w", cluster.ErrInvalid, err)
 	}
-	return s, nil
+	return start, s, nil
 }

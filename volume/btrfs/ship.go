@@ -2,6 +2,7 @@ package btrfs
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/copydir"
+	"github.com/drover/drover/volume/dir"
 )
 
 // sendArgs is struct btrfs_ioctl_send_args.
@@ -40,23 +42,44 @@ func (b *Backend) Send(ctx context.Context, d volume.Delta, w io.Writer) error {
 	}
 	record := c.Record()
 	parent := ""
+	snapshot, err := record.Snapshot(d.To)
+	if err == nil && d.Files {
+		err = c.sendFiles(ctx, d, snapshot, w)
+	}
+	if err != nil || d.Files {
+		return sendError(d, err)
+	}
 	if d.From != "" {
-		if _, err := record.Snapshot(d.From); err != nil {
-			return fmt.Errorf("send %s: %w", d, err)
+		if err := c.native(d.From, record); err != nil {
+			return sendError(d, err)
 		}
 		parent = c.snapshotPath(d.From)
-	}
-	snapshot, err := record.Snapshot(d.To)
-	if err != nil {
-		return fmt.Errorf("send %s: %w", d, err)
 	}
 	if err := writeHeader(w, snapshot); err != nil {
 		return err
 	}
-	if err := send(ctx, c.snapshotPath(d.To), parent, 0, w); err != nil {
-		return fmt.Errorf("send %s: %w", d, err)
+	return sendError(d, send(ctx, c.snapshotPath(d.To), parent, 0, w))
+}
+
+func sendError(d volume.Delta, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("send %s: %w", d, err)
+}
+
+// native reports whether a snapshot can be the parent of a stream. One that came by the files view
+// has the sender's GUID, which the kernel knows nothing of.
+func (c *subvolumes) native(name cluster.SnapshotName, record copydir.Record) error {
+	snapshot, err := record.Snapshot(name)
+	if err != nil {
+		return err
+	}
+	info, err := infoOf(c.snapshotPath(name))
+	if err == nil && info.lineage() != snapshot.GUID {
+		err = fmt.Errorf("%w: snapshot %s has come from a backend of another kind", cluster.ErrStale, name)
+	}
+	return err
 }
 
 // send writes the kernel's stream of a read-only subvolume, as a difference to the parent if
@@ -207,26 +230,23 @@ func (b *Backend) Receive(ctx context.Context, d volume.Delta, r io.Reader) erro
 }
 
 func (b *Backend) receive(ctx context.Context, c *subvolumes, d volume.Delta, r io.Reader) error {
-	snapshot, err := readHeader(r)
+	if err := deleteSubvolume(c.snapshotPath(d.To)); err != nil {
+		return err
+	}
+	start, snapshot, err := peekHeader(r)
 	if err != nil {
 		return err
 	}
-	if snapshot.Name != d.To {
-		return fmt.Errorf("%w: the stream is of snapshot %q", cluster.ErrInvalid, snapshot.Name)
+	if dir.IsFiles(start) {
+		snapshot, err = c.receiveFiles(ctx, d, io.MultiReader(bytes.NewReader(start), r))
+	} else {
+		err = c.receiveNative(ctx, d, snapshot, r)
 	}
-	path := c.snapshotPath(d.To)
-	if err := deleteSubvolume(path); err != nil {
-		return err
+	if err == nil && snapshot.Name != d.To {
+		err = fmt.Errorf("%w: the stream is of snapshot %q", cluster.ErrInvalid, snapshot.Name)
 	}
-	if err := receive(ctx, c.Dir, r); err != nil {
+	if err != nil {
 		return err
-	}
-	info, err := infoOf(path)
-	switch {
-	case err != nil:
-		return err
-	case !info.readOnly() || info.lineage() != snapshot.GUID:
-		return fmt.Errorf("%w: what was received is %s, not %s", cluster.ErrConflict, info.lineage(), snapshot.GUID)
 	}
 	err = c.Note(func(now *copydir.Record) {
 		now.Snapshots = append(now.Snapshots, snapshot)
@@ -237,6 +257,21 @@ func (b *Backend) receive(ctx context.Context, c *subvolumes, d volume.Delta, r 
 	}
 	// The snapshot and its record at once: the sender waits for this, and clients for the sender.
 	return syncFileSystem(c.Dir)
+}
+
+// receiveNative applies a stream of the kernel's.
+func (c *subvolumes) receiveNative(ctx context.Context, d volume.Delta, snapshot cluster.Snapshot, r io.Reader) error {
+	if err := receive(ctx, c.Dir, r); err != nil {
+		return err
+	}
+	info, err := infoOf(c.snapshotPath(d.To))
+	switch {
+	case err != nil:
+		return err
+	case !info.readOnly() || info.lineage() != snapshot.GUID:
+		return fmt.Errorf("%w: what was received is %s, not %s", cluster.ErrConflict, info.lineage(), snapshot.GUID)
+	}
+	return nil
 }
 
 // expect finds or makes the copy that a stream is for, locked.

@@ -45,28 +45,9 @@ func (c *copyDir) recover() error {
 
 // survey hashes everything that is there and keeps the result as what has arrived.
 func (c *copyDir) survey() error {
-	m, err := scan(context.Background(), c.Data())
+	m, err := Survey(context.Background(), c.Data())
 	if err != nil {
 		return err
-	}
-	reader := newContent(newBuffer())
-	for i := range m.Entries {
-		e := &m.Entries[i]
-		if e.Kind != kindFile {
-			continue
-		}
-		f, err := os.OpenFile(filepath.Join(c.Data(), e.Path), os.O_RDONLY|noFollow, 0)
-		if err != nil {
-			return err
-		}
-		err = reader.each(f, e.Size, func(_ int, h hash, _ []byte) error {
-			e.Blocks = append(e.Blocks, h)
-			return nil
-		})
-		f.Close()
-		if err != nil {
-			return err
-		}
 	}
 	return m.save(c.partialPath())
 }

@@ -88,33 +88,20 @@ func (c *copyDir) receiveBase(d volume.Delta) (*manifest, error) {
 }
 
 func (c *copyDir) receive(ctx context.Context, d volume.Delta, base *manifest, r io.Reader) error {
-	in, err := newStreamReader(contextReader{ctx, r})
-	if err != nil {
-		return err
-	}
-	err = c.Update(func(now *copydir.Record) {
-		now.Head, now.Transit = "", &copydir.Transit{From: d.From, To: d.To}
+	snapshot, m, err := ReceiveFiles(ctx, c.Data(), base, r, func() error {
+		err := c.Update(func(now *copydir.Record) {
+			now.Head, now.Transit = "", &copydir.Transit{From: d.From, To: d.To}
+		})
+		// From here on a crash means that the files must be looked at to know what they are.
+		return errors.Join(err, removeIfThere(c.partialPath()))
 	})
+	if err != nil && m != nil {
+		err = errors.Join(err, m.save(c.partialPath()))
+	}
 	if err != nil {
 		return err
 	}
-	// From here on a crash means that the files must be looked at to know what they are.
-	if err := removeIfThere(c.partialPath()); err != nil {
-		return err
-	}
-	t, err := openTree(c.Data(), base)
-	if err != nil {
-		return err
-	}
-	defer t.close()
-	header, digest, err := apply(t, in)
-	if err == nil {
-		err = t.finish()
-	}
-	if err != nil {
-		return errors.Join(err, t.manifest().save(c.partialPath()))
-	}
-	return c.arrived(t, header, digest)
+	return c.arrived(d, snapshot, m)
 }
 
 // apply applies frames up to the last and returns the first and the last one's content.
@@ -158,31 +145,25 @@ func apply(t *tree, in *streamReader) (header streamHeader, digest hash, err err
 	}
 }
 
-// arrived checks that the copy is what the sender has, and makes it a replica at the snapshot.
-func (c *copyDir) arrived(t *tree, header streamHeader, digest hash) error {
-	m := t.manifest()
-	m.Snapshot = header.Snapshot
-	if got := m.digest(); got != digest {
-		return errors.Join(fmt.Errorf("%w: the copy has digest %x, the sender's has %x", cluster.ErrConflict, got[:8], digest[:8]),
-			m.save(c.partialPath()))
-	}
-	if err := m.save(c.manifestPath(header.To)); err != nil {
+// arrived makes the copy a replica at the snapshot.
+func (c *copyDir) arrived(d volume.Delta, snapshot cluster.Snapshot, m *manifest) error {
+	if err := m.save(c.manifestPath(d.To)); err != nil {
 		return err
 	}
 	err := c.Update(func(now *copydir.Record) {
-		now.Head, now.Transit = header.Snapshot.GUID, nil
+		now.Head, now.Transit = snapshot.GUID, nil
 		// The content of the base is gone, unless it was kept: so is its meaning.
-		if base, err := now.Snapshot(header.From); err == nil && !base.Kept {
-			now.Forget(header.From)
+		if base, err := now.Snapshot(d.From); err == nil && !base.Kept {
+			now.Forget(d.From)
 		}
-		now.Snapshots = append(now.Snapshots, header.Snapshot)
+		now.Snapshots = append(now.Snapshots, snapshot)
 	})
 	if err != nil {
 		return err
 	}
 	c.used.Note(m.bytes())
-	if header.From != "" {
-		return removeIfThere(c.manifestPath(header.From))
+	if d.From != "" {
+		return removeIfThere(c.manifestPath(d.From))
 	}
 	return nil
 }

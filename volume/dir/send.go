@@ -39,32 +39,12 @@ func (c *copyDir) send(ctx context.Context, d volume.Delta, w io.Writer) error {
 	if snapshot.Kept {
 		root = c.keptTree(d.To)
 	}
-	current, err := scan(ctx, root)
+	current, err := SendFiles(ctx, root, Files{From: d.From, Snapshot: snapshot, Base: base, Known: c.newestManifest()}, c.manifestPath(d.To), w)
 	if err != nil {
-		return err
-	}
-	current.Snapshot = snapshot
-	out, err := newStreamWriter(w)
-	if err != nil {
-		return err
-	}
-	s := &sender{ctx: ctx, root: root, out: out, base: base.index(), known: c.newestManifest(), content: newContent(newBuffer())}
-	if err := out.json(frameHeader, streamHeader{From: d.From, To: d.To, Snapshot: snapshot}); err != nil {
-		return err
-	}
-	if err := s.send(current); err != nil {
-		return err
-	}
-	// The manifest must be durable before the receiver can confirm: it is the base of what comes.
-	if err := current.save(c.manifestPath(d.To)); err != nil {
 		return err
 	}
 	c.used.Note(current.bytes())
-	digest := current.digest()
-	if err := out.frame(frameManifest, digest[:]); err != nil {
-		return err
-	}
-	return out.w.Flush()
+	return nil
 }
 
 // sendBase returns what the receiver has: as it says in its token, else the manifest of From.
