@@ -18,7 +18,7 @@ func (n *Network) Cluster(binary, dir string, flags ...string) *localcluster.Clu
 				return localcluster.Place{Address: n.Gateway, Command: exec.Command}
 			}
 			return localcluster.Place{Address: h.Address, Data: filepath.Join(h.Storage, "drover"), Command: h.Command,
-				Flags: []string{"--docker-host", h.EngineHost()}}
+				Flags: append([]string{"--docker-host", h.EngineHost()}, h.AgentFlags...)}
 		},
 	}
 }

@@ -43,6 +43,8 @@ type Host struct {
 	Address string
 	// Dir is its directory; Storage is a btrfs file system in it.
 	Dir, Storage string
+	// AgentFlags are added to the command line of the host's agent when it is started next.
+	AgentFlags []string
 
 	namespace string // of the network
 	link      string // the bridge's end of its cable

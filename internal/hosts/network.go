@@ -47,24 +47,28 @@ func Available() error {
 
 // New makes a network of hosts with their file systems. Their directories are below dir. The caller
 // ends with Close.
-func New(dir string, count int) (*Network, error) {
+func New(dir string, count int) (*Network, error) { return NewAt(dir, "", 2, count) }
+
+// NewAt is New for hosts with certain addresses: prefix is the first three bytes, such as
+// "172.16.255", first the last byte of the first host. Only one network can have them at a time.
+func NewAt(dir, prefix string, first, count int) (*Network, error) {
 	if count < 1 || count > 26 {
 		return nil, fmt.Errorf("%d hosts: want 1 to 26", count)
 	}
 	n := &Network{}
-	if err := n.make(dir, count); err != nil {
+	if err := n.make(dir, prefix, first, count); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
 }
 
-func (n *Network) make(dir string, count int) error {
-	prefix, err := n.makeBridge()
+func (n *Network) make(dir, prefix string, first, count int) error {
+	prefix, err := n.makeBridge(prefix)
 	if err != nil {
 		return err
 	}
 	for i := range count {
-		h := &Host{Name: string(rune('a' + i)), Address: fmt.Sprintf("%s.%d", prefix, i+2)}
+		h := &Host{Name: string(rune('a' + i)), Address: fmt.Sprintf("%s.%d", prefix, first+i)}
 		h.Dir = filepath.Join(dir, h.Name)
 		h.namespace = n.bridge + h.Name
 		h.link = "v" + n.bridge + h.Name
@@ -83,17 +87,22 @@ func (n *Network) make(dir string, count int) error {
 	return nil
 }
 
-// makeBridge makes a bridge with a name and a network that nothing else uses. The name is the lock:
-// two processes cannot both make it.
-func (n *Network) makeBridge() (prefix string, err error) {
+// makeBridge makes a bridge with a network that nothing else uses, or with that of prefix. The name
+// is the lock: two processes cannot both make it.
+func (n *Network) makeBridge(prefix string) (string, error) {
+	var err error
 	for range 50 {
-		x, y := 64+rand.IntN(64), rand.IntN(256)
-		n.bridge = fmt.Sprintf("drv%02x%02x", x, y)
+		network := prefix
+		if network == "" {
+			network = fmt.Sprintf("10.%d.%d", 64+rand.IntN(64), rand.IntN(256))
+		}
+		bytes := strings.Split(network, ".")
+		n.bridge = "drv" + bytes[1] + "x" + bytes[2]
 		if err = run("ip", "link", "add", n.bridge, "type", "bridge"); err != nil {
 			n.bridge = ""
 			continue
 		}
-		prefix = fmt.Sprintf("10.%d.%d", x, y)
+		prefix = network
 		n.Gateway = prefix + ".1"
 		err = errors.Join(
 			run("ip", "address", "add", n.Gateway+"/24", "dev", n.bridge),

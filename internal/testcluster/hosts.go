@@ -15,11 +15,17 @@ import (
 // of the Network. Flags are added to the command line of every agent.
 func OnHosts(t *testing.T, nodes int, flags ...string) *Cluster {
 	t.Helper()
+	return OnHostsAt(t, "", 2, nodes, flags...)
+}
+
+// OnHostsAt is OnHosts with certain addresses: see hosts.NewAt.
+func OnHostsAt(t *testing.T, prefix string, first, nodes int, flags ...string) *Cluster {
+	t.Helper()
 	if err := hosts.Available(); err != nil {
 		t.Fatalf("CANNOT RUN: hosts in network namespaces: %v", err)
 	}
 	dir := dataDir(t)
-	network, err := hosts.New(filepath.Join(dir, "hosts"), nodes)
+	network, err := hosts.NewAt(filepath.Join(dir, "hosts"), prefix, first, nodes)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,15 +34,21 @@ func TestMain(m *testing.M) {
 // importDebian puts the image with the databases on one host. The others get it when they need it.
 func importDebian(t *testing.T, c *testcluster.Cluster, node string) {
 	t.Helper()
+	if err := c.Network.Host(node).ImportTar(debianImage, debianRoot(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// debianRoot returns the root with the databases.
+func debianRoot(t *testing.T) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	root, err := hosts.DebianRoot(ctx, "postgresql-15", "redis-server")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Network.Host(node).ImportTar(debianImage, root); err != nil {
-		t.Fatal(err)
-	}
+	return root
 }
 
 // A load is a database under load.
