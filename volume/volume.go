@@ -97,6 +97,12 @@ type Flusher interface {
 	Flush(ctx context.Context, id cluster.VolumeID) error
 }
 
+// An Estimator is a backend that knows how much it would ship before it does.
+type Estimator interface {
+	// Estimate returns about how many bytes the stream of d will have. Both snapshots exist.
+	Estimate(ctx context.Context, d Delta) (int64, error)
+}
+
 // Properties are what a backend can do, as data.
 type Properties struct {
 	// Name is "dir", "btrfs", "zfs" or "mem".

@@ -75,6 +75,9 @@ func (d *moveDisplay) draw(line *moveLine, m cluster.Move) {
 				decor.Any(func(decor.Statistics) string { return "  " + line.text })))
 	}
 	shipped := m.Figures.PrecopiedBytes() + m.Figures.Final.Bytes
+	if len(m.Figures.Rounds) == 0 {
+		shipped = m.Figures.ImageBytes // what comes first has a bar of its own length
+	}
 	line.bar.SetTotal(max(m.Figures.EstimatedBytes, shipped, 1), false)
 	now := time.Now()
 	line.bar.EwmaSetCurrent(shipped, now.Sub(line.seen))
@@ -96,9 +99,15 @@ func (d *moveDisplay) close() {
 
 func moveText(m cluster.Move) string {
 	text := string(m.Phase)
-	if m.Phase == cluster.PhasePrecopy && len(m.Figures.Rounds) > 0 {
-		last := m.Figures.Rounds[len(m.Figures.Rounds)-1]
-		text += fmt.Sprintf(" round %d (%s)", len(m.Figures.Rounds), bytes(last.Bytes))
+	switch rounds := m.Figures.Rounds; {
+	case m.Phase != cluster.PhasePrecopy:
+	case len(rounds) > 0 && rounds[len(rounds)-1].Expect > 0:
+		last := rounds[len(rounds)-1]
+		text += fmt.Sprintf(" round %d (%s of about %s)", len(rounds), bytes(last.Bytes), bytes(last.Expect))
+	case len(rounds) > 0:
+		text += fmt.Sprintf(" round %d (%s)", len(rounds), bytes(rounds[len(rounds)-1].Bytes))
+	case m.Figures.ImageBytes > 0:
+		text += fmt.Sprintf(" image (%s)", bytes(m.Figures.ImageBytes))
 	}
 	if reason := moveReason(m); reason != "" {
 		text += ": " + reason

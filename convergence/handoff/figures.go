@@ -61,6 +61,18 @@ func (f *figures) image(bytes int64) {
 	f.signal()
 }
 
+// expectRound notes what the round under way should come to. The first one is the bulk of what is
+// shipped in all.
+func (f *figures) expectRound(bytes int64) {
+	f.mu.Lock()
+	f.round().Expect = bytes
+	if len(f.now.Rounds) == 1 {
+		f.now.EstimatedBytes = bytes
+	}
+	f.mu.Unlock()
+	f.signal()
+}
+
 // begin starts a pre-copy round.
 func (f *figures) begin() {
 	f.mu.Lock()
@@ -80,7 +92,7 @@ func (f *figures) shipped(bytes int64) {
 // end notes what the round under way came to.
 func (f *figures) end(bytes int64, took time.Duration) {
 	f.mu.Lock()
-	*f.round() = cluster.Round{Bytes: bytes, Took: took}
+	f.round().Bytes, f.round().Took = bytes, took
 	f.mu.Unlock()
 	f.signal()
 }

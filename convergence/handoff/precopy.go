@@ -29,6 +29,7 @@ func (h *Handoff) precopy(ctx context.Context) error {
 		if h.partial != nil {
 			name = h.partial.To
 		}
+		h.estimate(ctx, name)
 		_, err := h.ship(ctx, name, h.BytesPerSecond)
 		if errors.Is(err, cluster.ErrStale) && incremental {
 			h.Log.Warn("the snapshot that both sides hold is of no use: the volume is shipped in full", "error", err)
@@ -110,13 +111,8 @@ func (h *Handoff) ship(ctx context.Context, name cluster.SnapshotName, rate int6
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("make snapshot %s: %w", name, err)
 	}
-	d := volume.Delta{Volume: h.Move.Volume, To: name, Files: h.Target.Backend != h.Backend.Properties().Name}
-	if h.shared {
-		d.From = h.base.Name
-	}
-	if p := h.partial; p != nil {
-		d.From, d.Resume, h.partial = p.From, p.Token, nil
-	}
+	d := h.delta(name)
+	h.partial = nil
 	bytes, err := h.session.Send(ctx, d, h.Backend, transfer.Options{BytesPerSecond: rate, Progress: h.figures.shipped})
 	h.figures.end(bytes, time.Since(began))
 	if err != nil {
@@ -130,6 +126,37 @@ func (h *Handoff) ship(ctx context.Context, name cluster.SnapshotName, rate int6
 	}
 	h.base, h.shared = snapshot, true
 	return snapshot, nil
+}
+
+// estimate says what the round under way should come to, where the backend can tell. In a round that
+// goes on with what has arrived already, nobody can.
+func (h *Handoff) estimate(ctx context.Context, name cluster.SnapshotName) {
+	estimator, ok := h.Backend.(volume.Estimator)
+	d := h.delta(name)
+	if !ok || d.Files || len(d.Resume) > 0 {
+		return
+	}
+	_, err := h.Backend.Snapshot(ctx, h.Move.Volume, name, false) // the one that is shipped next
+	if err == nil {
+		var bytes int64
+		if bytes, err = estimator.Estimate(ctx, d); err == nil {
+			h.figures.expectRound(bytes)
+			return
+		}
+	}
+	h.Log.Debug("the round could not be estimated", "error", err)
+}
+
+// delta is what the next round ships.
+func (h *Handoff) delta(name cluster.SnapshotName) volume.Delta {
+	d := volume.Delta{Volume: h.Move.Volume, To: name, Files: h.Target.Backend != h.Backend.Properties().Name}
+	if h.shared {
+		d.From = h.base.Name
+	}
+	if p := h.partial; p != nil {
+		d.From, d.Resume = p.From, p.Token
+	}
+	return d
 }
 
 // roundName names a snapshot after the move, the attempt and the round, so that no two attempts

@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"context"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -16,7 +15,6 @@ import (
 	"github.com/drover/drover/internal/bank"
 	"github.com/drover/drover/internal/localcluster"
 	"github.com/drover/drover/internal/testcluster"
-	"github.com/drover/drover/internal/workload"
 )
 
 // TestKilledInEachPhase kills each party of a move at each point where that could matter, lets
@@ -48,7 +46,7 @@ func TestKilledInEachPhase(t *testing.T) {
 			c := testcluster.New(t, 3)
 			l := deployLedger(t, c, source, "c", 4)
 			c.FailAt(row.victim, row.point)
-			l.progress()
+			l.Progress()
 			move := c.Move(app, target)
 			c.WaitDead(row.victim)
 			c.Restart(row.victim)
@@ -60,8 +58,8 @@ func TestKilledInEachPhase(t *testing.T) {
 			if ended.Phase == cluster.PhaseDone {
 				where = target
 			}
-			l.runsOn(where)
-			l.verify(false)
+			c.RunsOn(app, where)
+			l.Verify(testcluster.Moved)
 		})
 	}
 }
@@ -93,8 +91,8 @@ func TestCutOff(t *testing.T) {
 			if ended.Phase != cluster.PhaseDone {
 				t.Errorf("the move ended as %s: %s", ended.Phase, ended.Reason)
 			}
-			l.runsOn("b")
-			l.verify(false)
+			c.RunsOn(app, "b")
+			l.Verify(testcluster.Moved)
 		})
 	}
 }
@@ -119,8 +117,8 @@ func TestANewAttemptGoesOnWhereTheOldOneStopped(t *testing.T) {
 	if shipped := ended.Figures.PrecopiedBytes(); shipped > megabytes<<20*3/2 {
 		t.Errorf("%d bytes were shipped for %d: the second attempt began anew", shipped, megabytes<<20)
 	}
-	l.runsOn("b")
-	l.verify(false)
+	c.RunsOn(app, "b")
+	l.Verify(testcluster.Moved)
 }
 
 // waitShipped waits until a move has shipped that many bytes.
@@ -161,8 +159,8 @@ func TestRefused(t *testing.T) {
 		if len(ended.Figures.Rounds) != 0 || ended.Attempt != 1 {
 			t.Errorf("it was not refused in prepare: %+v", ended)
 		}
-		l.runsOn("a")
-		l.verify(false)
+		c.RunsOn(app, "a")
+		l.Verify(testcluster.Moved)
 	})
 	t.Run("an application that ignores its stop signal goes on where it is", func(t *testing.T) {
 		t.Parallel()
@@ -176,7 +174,7 @@ func TestRefused(t *testing.T) {
 		if ended.Phase != cluster.PhaseRolledBack || !strings.Contains(ended.Reason, "ignored SIGTERM") {
 			t.Errorf("the move ended as %s: %s", ended.Phase, ended.Reason)
 		}
-		(&load{t: t, c: c}).runsOn("a")
+		c.RunsOn(app, "a")
 	})
 	t.Run("an aborted move leaves the application where it is", func(t *testing.T) {
 		t.Parallel()
@@ -192,8 +190,8 @@ func TestRefused(t *testing.T) {
 			t.Errorf("the move ended as %s: %s", ended.Phase, ended.Reason)
 		}
 		c.Slow("b", 0)
-		l.runsOn("a")
-		l.verify(false)
+		c.RunsOn(app, "a")
+		l.Verify(testcluster.Moved)
 	})
 }
 
@@ -227,17 +225,15 @@ func TestPostgres(t *testing.T) {
 	if err := db.Prepare(t.Context(), address, 8, func(int64, int64) {}); err != nil {
 		t.Fatal(err)
 	}
-	l := &load{t: t, c: c, runner: &workload.Runner{Database: db, Address: address, Clients: 4}}
-	l.runner.Start(context.WithoutCancel(t.Context()))
-	t.Cleanup(func() { l.runner.Stop() })
+	l := c.Load(db, app, address)
 	for _, to := range []string{"b", "c", "a"} {
-		l.progress()
+		l.Progress()
 		if ended := c.WaitMove(c.Move(app, to).ID); ended.Phase != cluster.PhaseDone {
 			t.Fatalf("the move to %s ended as %s: %s", to, ended.Phase, ended.Reason)
 		}
 	}
-	l.runsOn("a")
-	l.verify(false)
+	c.RunsOn(app, "a")
+	l.Verify(testcluster.Moved)
 }
 
 // TestSoak moves a ledger for as long as DROVER_SOAK says while processes are killed at random.
@@ -260,10 +256,10 @@ func TestSoak(t *testing.T) {
 			ended := c.WaitMove(move.ID)
 			t.Logf("to %s: %s %s", to, ended.Phase, ended.Reason)
 		}
-		l.progress()
+		l.Progress()
 	}
-	l.runsOn("")
-	l.verify(true)
+	c.RunsOn(app, "")
+	l.Verify(testcluster.ProxyKilled)
 }
 
 // waitPhase waits until a move is in that phase or a later one.

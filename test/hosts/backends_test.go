@@ -18,9 +18,9 @@ func TestBetweenBackends(t *testing.T) {
 	c.Deploy(db.Application("db", port), "a")
 	l := start(t, c, db, "db", c.Proxy("a", port), 16)
 	for _, to := range []string{"b", "a", "b", "a"} {
-		ended := l.move(to)
+		ended := l.Move(to)
 		t.Logf("to %s: pause %s, %d MB in %d rounds, then %d KB", to, ended.Figures.Pause, ended.Figures.PrecopiedBytes()>>20,
 			len(ended.Figures.Rounds), ended.Figures.Final.Bytes>>10)
 	}
-	l.verify(false)
+	l.Verify(testcluster.Moved)
 }

@@ -40,7 +40,7 @@ func TestHostsDieInEachPhase(t *testing.T) {
 		t.Run(row.victim+" at "+row.point, func(t *testing.T) {
 			victim := map[string]string{"source": source, "target": target}[row.victim]
 			c.StopAt(victim, row.point)
-			l.progress()
+			l.Progress()
 			move := c.Move("db", target)
 			c.WaitStopped(victim)
 			c.PowerOff(victim)
@@ -53,10 +53,10 @@ func TestHostsDieInEachPhase(t *testing.T) {
 			if ended.Phase == cluster.PhaseDone {
 				source, target = target, source
 			}
-			l.runsOn(source)
+			c.RunsOn("db", source)
 		})
 	}
-	l.verify(true)
+	l.Verify(testcluster.Crashed)
 }
 
 // TestLinkCutInEachPhase cuts the link between source and target for 20 s at each point of a move,
@@ -81,7 +81,7 @@ func TestLinkCutInEachPhase(t *testing.T) {
 		t.Run(row.victim+" at "+row.point, func(t *testing.T) {
 			victim := map[string]string{"source": source, "target": target}[row.victim]
 			c.StopAt(victim, row.point)
-			l.progress()
+			l.Progress()
 			move := c.Move("db", target)
 			c.WaitStopped(victim)
 			from, to := c.Network.Host(source), c.Network.Host(target)
@@ -100,10 +100,10 @@ func TestLinkCutInEachPhase(t *testing.T) {
 			if ended.Phase == cluster.PhaseDone {
 				source, target = target, source
 			}
-			l.runsOn(source)
+			c.RunsOn("db", source)
 		})
 	}
-	l.verify(false)
+	l.Verify(testcluster.Moved)
 }
 
 // TestEnginesRestart restarts the engine of the host that PostgreSQL runs on, in order and not.
@@ -117,19 +117,19 @@ func TestEnginesRestart(t *testing.T) {
 	l := start(t, c, db, "db", c.Proxy("b", port), 8)
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		c.RestartEngine("a", signal)
-		l.progress()
-		l.runsOn("a")
+		l.Progress()
+		c.RunsOn("db", "a")
 	}
 	// The agent's own restart touches nothing.
 	before := containers(t, c, "a")
 	c.Restart("a")
-	l.progress()
+	l.Progress()
 	if after := containers(t, c, "a"); after != before {
 		t.Errorf("containers before the agent's restart\n%safter\n%s", before, after)
 	}
 	c.Restart(localcluster.Control)
-	l.progress()
-	l.verify(true)
+	l.Progress()
+	l.Verify(testcluster.Crashed)
 }
 
 // containers lists the running containers of a host, by id.

@@ -43,11 +43,11 @@ func TestLinkedPair(t *testing.T) {
 		to  string
 	}{{"db", "b"}, {"db", "c"}, {"front", "c"}, {"db", "a"}, {"front", "a"}, {"front", "b"}} {
 		if step.app == "db" {
-			l.move(step.to)
+			l.Move(step.to)
 			continue
 		}
 		c.Place(step.app, step.to)
-		l.progress()
+		l.Progress()
 	}
-	l.verify(false)
+	l.Verify(testcluster.Moved)
 }

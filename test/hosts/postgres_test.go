@@ -16,9 +16,9 @@ func TestPostgres(t *testing.T) {
 	l := start(t, c, db, "db", c.Proxy("c", port), 8)
 	for n := range 10 {
 		to := string("bca"[n%3])
-		ended := l.move(to)
+		ended := l.Move(to)
 		t.Logf("move %d to %s: pause %s, stop %s, promote %s, %d rounds, image %d MB", n+1, to, ended.Figures.Pause, ended.Figures.Stop,
 			ended.Figures.Promote, len(ended.Figures.Rounds), ended.Figures.ImageBytes>>20)
 	}
-	l.verify(false)
+	l.Verify(testcluster.Moved)
 }

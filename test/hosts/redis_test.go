@@ -30,11 +30,11 @@ func TestRedis(t *testing.T) {
 	runs := repeat(t, "redis-benchmark", "-h", host, "-p", fmt.Sprint(port), "-c", "4", "-n", "20000", "-r", "10000", "-d", "256", "-t", "set", "-q")
 	for n := range 10 {
 		to := string("bca"[n%3])
-		ended := l.move(to)
+		ended := l.Move(to)
 		t.Logf("move %d to %s: pause %s, stop %s, promote %s", n+1, to, ended.Figures.Pause, ended.Figures.Stop, ended.Figures.Promote)
 	}
 	t.Logf("redis-benchmark was started %d times", runs())
-	l.verify(false)
+	l.Verify(testcluster.Moved)
 }
 
 // redisDatabase is Redis as a workload: every entry is a field of one hash.

@@ -28,7 +28,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,23 +37,14 @@ import (
 	"github.com/drover/drover/volume/copydir"
 )
 
-// Options are how to store volumes.
-type Options struct {
-	// MountRoot, if set, is a directory where each volume appears under its id, by a symbolic
-	// link.
-	MountRoot string
-	// Log may be nil.
-	Log *slog.Logger
-}
+// Options are how to store volumes. The zero value will do.
+type Options = copydir.Options
 
 // A Backend stores volumes below one directory. It implements volume.Backend.
 type Backend struct {
 	path string
 	root *copydir.Root
 	log  *slog.Logger
-
-	mu     sync.Mutex
-	usages map[cluster.VolumeID]*copydir.Usage
 }
 
 // Open opens the directory, making it if necessary, and takes it for this process alone. A place
@@ -78,13 +68,13 @@ func Open(path string, o Options) (*Backend, error) {
 	if err := available(); err != nil {
 		return nil, err
 	}
-	root, err := copydir.Open(path, copydir.Options{MountRoot: o.MountRoot, Log: o.Log})
+	root, err := copydir.Open(path, o)
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{path: path, root: root, log: o.Log, usages: map[cluster.VolumeID]*copydir.Usage{}}
+	b := &Backend{path: path, root: root, log: o.Log}
 	for _, c := range root.All() {
-		if err := b.of(c).recover(); err != nil {
+		if err := of(c).recover(); err != nil {
 			c.Broken(err)
 		}
 	}
@@ -107,7 +97,7 @@ func (b *Backend) Path(id cluster.VolumeID) string { return b.root.Path(id) }
 func (b *Backend) Copies(context.Context) ([]volume.Copy, error) {
 	var copies []volume.Copy
 	for _, c := range b.root.All() {
-		copies = append(copies, b.of(c).state())
+		copies = append(copies, of(c).state())
 	}
 	return copies, nil
 }
@@ -116,7 +106,7 @@ func (b *Backend) Copies(context.Context) ([]volume.Copy, error) {
 func (b *Backend) Create(ctx context.Context, id cluster.VolumeID, o volume.Options) error {
 	_, err := b.root.Add(id, copydir.Record{Role: cluster.Primary, Epoch: 1, Limit: o.LimitBytes}, func(c *copydir.Copy) error {
 		if !isSubvolume(c.Data()) {
-			if err := b.of(c).place(createSubvolume); err != nil {
+			if err := of(c).place(createSubvolume); err != nil {
 				return err
 			}
 		}
@@ -136,18 +126,10 @@ func (b *Backend) find(id cluster.VolumeID) (*subvolumes, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.of(c), nil
+	return of(c), nil
 }
 
-// of adds to a copy what this backend knows of it.
-func (b *Backend) of(c *copydir.Copy) *subvolumes {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.usages[c.ID] == nil {
-		b.usages[c.ID] = &copydir.Usage{}
-	}
-	return &subvolumes{Copy: c, used: b.usages[c.ID]}
-}
+func of(c *copydir.Copy) *subvolumes { return &subvolumes{c} }
 
 // Purge implements volume.Backend.
 func (b *Backend) Purge(_ context.Context, before time.Time) error {

@@ -135,6 +135,12 @@ func (p *pair) ship(from, to *Backend, base, name cluster.SnapshotName) int {
 	d := volume.Delta{Volume: p.id, From: base, To: name}
 	p.must(from.Send(p.t.Context(), d, &stream))
 	n := stream.Len()
+	// The estimate knows each extent, but not how many writes the kernel makes of it.
+	estimate, err := from.Estimate(p.t.Context(), d)
+	p.must(err)
+	if float64(n) > 1.05*float64(estimate)+4096 || float64(estimate) > 1.05*float64(n)+4096 {
+		p.t.Errorf("%s: %d bytes were estimated and %d shipped", d, estimate, n)
+	}
 	p.must(to.Receive(p.t.Context(), d, &stream))
 	return n
 }

@@ -14,10 +14,7 @@ import (
 )
 
 // subvolumes is the copy of one volume.
-type subvolumes struct {
-	*copydir.Copy
-	used *copydir.Usage
-}
+type subvolumes struct{ *copydir.Copy }
 
 func (c *subvolumes) snapshotPath(name cluster.SnapshotName) string {
 	return filepath.Join(c.Dir, snapshotFile(name))
@@ -65,7 +62,7 @@ func (c *subvolumes) state() volume.Copy {
 	if s.Role == cluster.Replica && len(s.Snapshots) > 0 {
 		content = c.snapshotPath(s.Snapshots[len(s.Snapshots)-1].Name)
 	}
-	s.UsedBytes = c.used.Get(content, s.Open)
+	s.UsedBytes = c.Used.Get(content, s.Open)
 	return s
 }
 
@@ -123,15 +120,7 @@ func (b *Backend) clone(ctx context.Context, c *subvolumes, record copydir.Recor
 }
 
 // Close implements volume.Backend.
-func (b *Backend) Close(_ context.Context, id cluster.VolumeID) error {
-	c, err := b.find(id)
-	if err != nil {
-		return err
-	}
-	c.Op.Lock()
-	defer c.Op.Unlock()
-	return c.Close()
-}
+func (b *Backend) Close(_ context.Context, id cluster.VolumeID) error { return b.root.Close(id) }
 
 // Demote implements volume.Backend. What was written behind our back is found here: a snapshot is
 // then not what the record believes.
@@ -186,18 +175,7 @@ func (c *subvolumes) changedSince(ctx context.Context, record copydir.Record) (b
 }
 
 // Remove implements volume.Backend.
-func (b *Backend) Remove(_ context.Context, id cluster.VolumeID) error {
-	c, err := b.find(id)
-	if errors.Is(err, cluster.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	c.Op.Lock()
-	defer c.Op.Unlock()
-	return c.Remove()
-}
+func (b *Backend) Remove(_ context.Context, id cluster.VolumeID) error { return b.root.Remove(id) }
 
 // Snapshot implements volume.Backend. Keep makes no difference: every snapshot holds its content.
 func (b *Backend) Snapshot(_ context.Context, id cluster.VolumeID, name cluster.SnapshotName, keep bool) (cluster.Snapshot, error) {
@@ -223,7 +201,7 @@ func (b *Backend) Snapshot(_ context.Context, id cluster.VolumeID, name cluster.
 	if err != nil {
 		return cluster.Snapshot{}, err
 	}
-	s := cluster.Snapshot{Name: name, GUID: info.lineage(), Created: time.Now().UTC(), Bytes: c.used.Get(c.Data(), record.Open), Kept: keep}
+	s := cluster.Snapshot{Name: name, GUID: info.lineage(), Created: time.Now().UTC(), Bytes: c.Used.Get(c.Data(), record.Open), Kept: keep}
 	return s, c.Update(func(r *copydir.Record) { r.Add(s) })
 }
 

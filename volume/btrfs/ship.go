@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -156,54 +155,24 @@ func (c *subvolumes) differs(ctx context.Context, name cluster.SnapshotName) (bo
 	if err := errors.Join(deleteSubvolume(path), snapshotSubvolume(c.Data(), path, true)); err != nil {
 		return false, err
 	}
-	counter := &changeCounter{}
-	err := send(ctx, path, c.snapshotPath(name), flagNoData, counter)
-	return counter.changes > 0, errors.Join(err, deleteSubvolume(path))
+	what := &digest{}
+	err := send(ctx, path, c.snapshotPath(name), flagNoData, what)
+	return what.changes > 0, errors.Join(err, deleteSubvolume(path))
 }
 
-// A changeCounter counts the commands of a stream that change more than times. The format is that
-// of fs/btrfs/send.h: a header of 17 bytes, then commands, each with its length (4 bytes), its
-// kind (2) and a checksum (4) before its content.
-type changeCounter struct {
-	changes int
-	rest    []byte
-	skip    int // bytes of the header, or of a command, that are still to come
-	began   bool
-}
-
-const (
-	streamHeader  = 17
-	commandHeader = 10
-
-	commandSnapshot = 2
-	commandUtimes   = 20
-	commandEnd      = 21
-)
-
-func (c *changeCounter) Write(p []byte) (int, error) {
-	if !c.began {
-		c.began, c.skip = true, streamHeader
+// Estimate implements volume.Estimator: it asks the kernel for the stream without the content of files.
+func (b *Backend) Estimate(ctx context.Context, d volume.Delta) (int64, error) {
+	c, err := b.find(d.Volume)
+	if err != nil {
+		return 0, err
 	}
-	n := len(p)
-	for {
-		skipped := min(c.skip, len(p))
-		p, c.skip = p[skipped:], c.skip-skipped
-		if len(p) == 0 {
-			return n, nil
-		}
-		taken := min(commandHeader-len(c.rest), len(p))
-		c.rest, p = append(c.rest, p[:taken]...), p[taken:]
-		if len(c.rest) < commandHeader {
-			return n, nil
-		}
-		c.skip = int(binary.LittleEndian.Uint32(c.rest))
-		switch binary.LittleEndian.Uint16(c.rest[4:]) {
-		case commandSnapshot, commandUtimes, commandEnd:
-		default:
-			c.changes++
-		}
-		c.rest = c.rest[:0]
+	parent := ""
+	if d.From != "" {
+		parent = c.snapshotPath(d.From)
 	}
+	what := &digest{}
+	err = send(ctx, c.snapshotPath(d.To), parent, flagNoData, what)
+	return what.bytes + what.content, err
 }
 
 // Receive implements volume.Backend. The stream makes a new snapshot beside those that are there;
@@ -286,7 +255,7 @@ func (b *Backend) expect(d volume.Delta) (*subvolumes, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := b.of(found)
+	c := of(found)
 	if !c.Op.TryLock() {
 		return nil, fmt.Errorf("%w: the copy is busy", cluster.ErrConflict)
 	}

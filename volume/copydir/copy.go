@@ -66,6 +66,8 @@ type Copy struct {
 	Dir string
 	// Op is held by whatever changes the content or the role, however long that takes.
 	Op sync.Mutex
+	// Used is how much the content takes up.
+	Used Usage
 
 	root   *Root
 	broken error // why the copy is not readable
@@ -179,10 +181,10 @@ func (c *Copy) show() error {
 	return err
 }
 
-// Close notes that nothing writes any more. Content that is open for writing is
+// close notes that nothing writes any more. Content that is open for writing is
 // cluster.ErrConflict. The caller holds Op. Should the power fail now, the copy counts as open: it
 // is closed again by whoever wants it closed.
-func (c *Copy) Close() error {
+func (c *Copy) close() error {
 	if !c.Record().Open {
 		return nil
 	}
@@ -224,9 +226,9 @@ func (c *Copy) diverged(r Record) error {
 	return &volume.Diverged{Volume: c.ID, Common: common, KeptAs: kept}
 }
 
-// Remove puts the copy into the trash. One that is open is cluster.ErrConflict. The caller holds
+// remove puts the copy into the trash. One that is open is cluster.ErrConflict. The caller holds
 // Op.
-func (c *Copy) Remove() error {
+func (c *Copy) remove() error {
 	if c.Record().Open {
 		return fmt.Errorf("%w: remove volume %s: it is open", cluster.ErrConflict, c.ID)
 	}

@@ -176,6 +176,31 @@ func (r *Root) Find(id cluster.VolumeID) (*Copy, error) {
 	return c, nil
 }
 
+// Close is that of a volume.Backend.
+func (r *Root) Close(id cluster.VolumeID) error {
+	c, err := r.Find(id)
+	if err != nil {
+		return err
+	}
+	c.Op.Lock()
+	defer c.Op.Unlock()
+	return c.close()
+}
+
+// Remove is that of a volume.Backend.
+func (r *Root) Remove(id cluster.VolumeID) error {
+	c, err := r.Find(id)
+	if errors.Is(err, cluster.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.Op.Lock()
+	defer c.Op.Unlock()
+	return c.remove()
+}
+
 func (r *Root) trash() string { return filepath.Join(r.path, "trash") }
 
 // Purge deletes by remove what was put into the trash before that time.

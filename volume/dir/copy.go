@@ -15,10 +15,7 @@ import (
 )
 
 // A copyDir is the copy of one volume.
-type copyDir struct {
-	*copydir.Copy
-	used *copydir.Usage
-}
+type copyDir struct{ *copydir.Copy }
 
 func (c *copyDir) partialPath() string { return filepath.Join(c.Dir, "partial") }
 
@@ -59,7 +56,7 @@ func (c *copyDir) state() volume.Copy {
 		return s
 	}
 	r := c.Record()
-	s.UsedBytes = c.used.Get(c.Data(), r.Open)
+	s.UsedBytes = c.Used.Get(c.Data(), r.Open)
 	if r.Limit > 0 && s.UsedBytes > r.Limit {
 		s.Warning = fmt.Sprintf("uses %d MiB, its limit is %d MiB; a plain directory cannot stop a writer", s.UsedBytes>>20, r.Limit>>20)
 	}
@@ -99,15 +96,7 @@ func (b *Backend) Open(_ context.Context, id cluster.VolumeID, epoch cluster.Epo
 }
 
 // Close implements volume.Backend.
-func (b *Backend) Close(_ context.Context, id cluster.VolumeID) error {
-	c, err := b.find(id)
-	if err != nil {
-		return err
-	}
-	c.Op.Lock()
-	defer c.Op.Unlock()
-	return c.Close()
-}
+func (b *Backend) Close(_ context.Context, id cluster.VolumeID) error { return b.root.Close(id) }
 
 // Demote implements volume.Backend.
 func (b *Backend) Demote(_ context.Context, id cluster.VolumeID, epoch cluster.Epoch) error {
@@ -130,15 +119,4 @@ func (b *Backend) Resize(_ context.Context, id cluster.VolumeID, bytes int64) er
 }
 
 // Remove implements volume.Backend.
-func (b *Backend) Remove(_ context.Context, id cluster.VolumeID) error {
-	c, err := b.find(id)
-	if errors.Is(err, cluster.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	c.Op.Lock()
-	defer c.Op.Unlock()
-	return c.Remove()
-}
+func (b *Backend) Remove(_ context.Context, id cluster.VolumeID) error { return b.root.Remove(id) }

@@ -22,10 +22,8 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -33,32 +31,23 @@ import (
 	"github.com/drover/drover/volume/copydir"
 )
 
-// Options are how to store volumes.
-type Options struct {
-	// MountRoot, if set, is a directory where each volume appears under its id, by a symbolic
-	// link.
-	MountRoot string
-	// Log may be nil.
-	Log *slog.Logger
-}
+// Options are how to store volumes. The zero value will do.
+type Options = copydir.Options
 
 // A Backend stores volumes below one directory. It implements volume.Backend.
 type Backend struct {
 	root *copydir.Root
-
-	mu     sync.Mutex
-	usages map[cluster.VolumeID]*copydir.Usage
 }
 
 // Open opens the directory, making it if necessary, and takes it for this process alone.
 func Open(path string, o Options) (*Backend, error) {
-	root, err := copydir.Open(path, copydir.Options{MountRoot: o.MountRoot, Log: o.Log})
+	root, err := copydir.Open(path, o)
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{root: root, usages: map[cluster.VolumeID]*copydir.Usage{}}
+	b := &Backend{root: root}
 	for _, c := range root.All() {
-		if err := b.of(c).recover(); err != nil {
+		if err := of(c).recover(); err != nil {
 			c.Broken(err)
 		}
 	}
@@ -81,7 +70,7 @@ func (b *Backend) Path(id cluster.VolumeID) string { return b.root.Path(id) }
 func (b *Backend) Copies(context.Context) ([]volume.Copy, error) {
 	var copies []volume.Copy
 	for _, c := range b.root.All() {
-		copies = append(copies, b.of(c).state())
+		copies = append(copies, of(c).state())
 	}
 	return copies, nil
 }
@@ -105,7 +94,7 @@ func (b *Backend) add(id cluster.VolumeID, r copydir.Record, o volume.Options) (
 	if err != nil {
 		return nil, err
 	}
-	return b.of(c), nil
+	return of(c), nil
 }
 
 // find returns a copy that can be worked with.
@@ -114,18 +103,10 @@ func (b *Backend) find(id cluster.VolumeID) (*copyDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.of(c), nil
+	return of(c), nil
 }
 
-// of adds to a copy what this backend remembers of it.
-func (b *Backend) of(c *copydir.Copy) *copyDir {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.usages[c.ID] == nil {
-		b.usages[c.ID] = &copydir.Usage{}
-	}
-	return &copyDir{Copy: c, used: b.usages[c.ID]}
-}
+func of(c *copydir.Copy) *copyDir { return &copyDir{c} }
 
 // Purge implements volume.Backend.
 func (b *Backend) Purge(_ context.Context, before time.Time) error {

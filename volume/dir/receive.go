@@ -161,7 +161,7 @@ func (c *copyDir) arrived(d volume.Delta, snapshot cluster.Snapshot, m *manifest
 	if err != nil {
 		return err
 	}
-	c.used.Note(m.bytes())
+	c.Used.Note(m.bytes())
 	if d.From != "" {
 		return removeIfThere(c.manifestPath(d.From))
 	}

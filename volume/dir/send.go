@@ -43,7 +43,7 @@ func (c *copyDir) send(ctx context.Context, d volume.Delta, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	c.used.Note(current.bytes())
+	c.Used.Note(current.bytes())
 	return nil
 }
 

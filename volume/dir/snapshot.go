@@ -27,7 +27,7 @@ func (b *Backend) Snapshot(ctx context.Context, id cluster.VolumeID, name cluste
 	if s, err := record.Snapshot(name); err == nil {
 		return s, nil
 	}
-	s := cluster.Snapshot{Name: name, GUID: cluster.NewUUID(), Created: time.Now().UTC(), Bytes: c.used.Get(c.Data(), record.Open), Kept: keep}
+	s := cluster.Snapshot{Name: name, GUID: cluster.NewUUID(), Created: time.Now().UTC(), Bytes: c.Used.Get(c.Data(), record.Open), Kept: keep}
 	if keep {
 		if err := c.keep(ctx, name); err != nil {
 			return cluster.Snapshot{}, fmt.Errorf("snapshot %s of volume %s: %w", name, id, err)
