@@ -22,7 +22,8 @@ type Network struct {
 	// Gateway is the address of this machine on the network.
 	Gateway string
 
-	bridge string
+	bridge   string
+	watchdog *watchdog
 }
 
 // storageSize is that of each host's file system. Its file is sparse.
@@ -73,9 +74,15 @@ func (n *Network) make(dir, prefix string, first, count int) error {
 		h.namespace = n.bridge + h.Name
 		h.link = "v" + n.bridge + h.Name
 		n.Hosts = append(n.Hosts, h)
+	}
+	if err := n.startWatchdog(); err != nil {
+		return err
+	}
+	for _, h := range n.Hosts {
 		if err := os.MkdirAll(h.Dir, 0o711); err != nil {
 			return err
 		}
+		var err error
 		if h.fs, err = loopfs.Btrfs(h.Dir, storageSize); err != nil {
 			return err
 		}
@@ -198,7 +205,8 @@ func (n *Network) StartEngines(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Close takes everything away that New and the methods have made.
+// Close takes everything away that New and the methods have made. If this process ends without it,
+// a watchdog does that.
 func (n *Network) Close() error {
 	removed := make(chan error, len(n.Hosts))
 	for _, h := range n.Hosts {
@@ -213,7 +221,10 @@ func (n *Network) Close() error {
 			run("iptables", "-w", "-D", "FORWARD", "-i", n.bridge, "-o", n.bridge, "-j", "ACCEPT"),
 			run("ip", "link", "delete", n.bridge))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err // the watchdog has another try when this process ends
+	}
+	return n.watchdog.dismiss()
 }
 
 func run(name string, args ...string) error { return finish(exec.Command(name, args...)) }

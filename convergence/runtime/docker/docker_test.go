@@ -143,6 +143,38 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestLimits asks the engine what it has made of a definition.
+func TestLimits(t *testing.T) {
+	r, _ := open(t)
+	s := spec(runtimetest.ModeServe)
+	s.Application.Limits = cluster.Limits{MemoryBytes: 64 << 20, CPUShares: 512, Swappiness: 30}
+	s.Application.Stop.Signal = "SIGINT"
+	s.Application.Links = []cluster.Link{{LocalPort: 1, RemotePort: 2, Alias: "other"}}
+	if err := r.Create(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	docker := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command("/usr/bin/docker", args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	id := docker("ps", "--all", "--quiet", "--filter", "label=drover.fingerprint="+s.Fingerprint())
+	const format = "{{.HostConfig.Memory}} {{.HostConfig.CpuShares}} {{.HostConfig.MemorySwappiness}} {{.Config.StopSignal}} {{.HostConfig.RestartPolicy.Name}}"
+	if got, want := docker("inspect", "--format", format, id), "67108864 512 30 SIGINT no"; got != want {
+		t.Errorf("the container has %q, want %q", got, want)
+	}
+	sandbox := strings.TrimPrefix(docker("inspect", "--format", "{{.HostConfig.NetworkMode}}", id), "container:")
+	if got := docker("inspect", "--format", "{{.HostConfig.ExtraHosts}}", sandbox); got != "[other:"+s.Address+"]" {
+		t.Errorf("the names of its links are %s", got)
+	}
+	if err := r.Remove(t.Context(), "app"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestImagesAreCarried: what one engine saves, another loads. Here it is the same, that forgot.
 func TestImagesAreCarried(t *testing.T) {
 	r, _ := open(t)
