@@ -106,8 +106,8 @@ type Agent struct {
 	// answered.
 	gaveUp, answered map[cluster.MoveID]int
 	restarts         map[cluster.AppName]*restartHistory
-	// waiting are the applications that are to move here and wait for their image, by its name.
-	waiting map[string]runtime.Spec
+	// waiting are the applications that are to move here and wait for their image.
+	waiting map[cluster.AppName]runtime.Spec
 	// logs are the requests of the slice that are being answered, or have been.
 	logs      map[cluster.LogID]*logRun
 	answering sync.WaitGroup
@@ -155,7 +155,7 @@ func (a *Agent) start() error {
 	a.outcomes = map[cluster.MoveID]outcome{}
 	a.gaveUp, a.answered = map[cluster.MoveID]int{}, map[cluster.MoveID]int{}
 	a.restarts = map[cluster.AppName]*restartHistory{}
-	a.waiting = map[string]runtime.Spec{}
+	a.waiting = map[cluster.AppName]runtime.Spec{}
 	a.logs = map[cluster.LogID]*logRun{}
 	var err error
 	if a.journal, err = openJournal(a.Dir); err != nil {

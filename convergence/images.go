@@ -19,7 +19,7 @@ func (a *Agent) createArriving(ctx context.Context, spec runtime.Spec) error {
 			a.Log.Info("the image comes with the application", "app", spec.Application.Name, "image", spec.Application.Image, "reason", err)
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			a.waiting[spec.Application.Image] = spec
+			a.waiting[spec.Application.Name] = spec
 			return nil
 		}
 		if err != nil {
@@ -38,8 +38,8 @@ func (a *Agent) HasImage(ctx context.Context, from cluster.NodeID, name string) 
 	return images.HasImage(ctx, name)
 }
 
-// LoadImage takes an image from the source of a move that ends here, and makes the application
-// ready that was waiting for it.
+// LoadImage takes an image from the source of a move that ends here, and makes the applications
+// ready that were waiting for it.
 func (a *Agent) LoadImage(ctx context.Context, from cluster.NodeID, name string, stream io.Reader) error {
 	images, err := a.permitImage(from, name)
 	if err != nil {
@@ -48,14 +48,26 @@ func (a *Agent) LoadImage(ctx context.Context, from cluster.NodeID, name string,
 	if err := images.LoadImage(ctx, name, stream); err != nil {
 		return err
 	}
-	a.mu.Lock()
-	spec, waiting := a.waiting[name]
-	delete(a.waiting, name)
-	a.mu.Unlock()
-	if !waiting {
-		return nil
+	for _, spec := range a.waitingFor(name) {
+		if err := a.Runtime.Create(ctx, spec); err != nil {
+			return err
+		}
 	}
-	return a.Runtime.Create(ctx, spec)
+	return nil
+}
+
+// waitingFor returns the applications that were waiting for an image, and forgets them.
+func (a *Agent) waitingFor(image string) []runtime.Spec {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var specs []runtime.Spec
+	for name, spec := range a.waiting {
+		if spec.Application.Image == image {
+			specs = append(specs, spec)
+			delete(a.waiting, name)
+		}
+	}
+	return specs
 }
 
 // permitImage lets a node ask for and bring the image of an application that moves here from it.

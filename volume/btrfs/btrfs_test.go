@@ -1,11 +1,13 @@
 package btrfs
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -269,6 +271,34 @@ func TestWritesBehindOurBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestInUse: a volume is not closed while anybody can write to it, also by another name, as from a
+// container.
+func TestInUse(t *testing.T) {
+	p := newPair(t, fileSystem(t, 1<<30))
+	elsewhere := t.TempDir()
+	const script = `mount --bind "$1" "$2" && echo mounted && exec sleep 60`
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", p.a.Path(p.id), elsewhere)
+	out, err := cmd.StdoutPipe()
+	p.must(err)
+	p.must(cmd.Start())
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.a.Close(t.Context(), p.id); !errors.Is(err, cluster.ErrConflict) || !strings.Contains(err.Error(), "mounted at "+elsewhere) {
+		t.Errorf("mounted elsewhere: got %v, want ErrConflict that says where", err)
+	}
+	p.must(cmd.Process.Kill())
+	cmd.Wait()
+	f, err := os.Create(filepath.Join(p.a.Path(p.id), "file"))
+	p.must(err)
+	if err := p.a.Close(t.Context(), p.id); !errors.Is(err, cluster.ErrConflict) {
+		t.Errorf("open for writing: got %v, want ErrConflict", err)
+	}
+	p.must(f.Close())
+	p.must(p.a.Close(t.Context(), p.id))
 }
 
 // TestLimit: a writer is stopped at the size limit of its volume, on either side of a move.

@@ -188,7 +188,7 @@ func (c *Copy) close() error {
 	if !c.Record().Open {
 		return nil
 	}
-	if user := writerBelow(c.Data()); user != "" {
+	if user := userOf(c.Data()); user != "" {
 		return fmt.Errorf("%w: close volume %s: in use by %s", cluster.ErrConflict, c.ID, user)
 	}
 	return c.Note(func(r *Record) { r.Open = false })

@@ -1,11 +1,17 @@
 package copydir
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 )
+
+// userOf returns who uses the files below root, or "".
+func userOf(root string) string {
+	return cmp.Or(writerBelow(root), mounterOf(root))
+}
 
 // writerBelow returns who has a file below root open for writing, or "". It sees the processes
 // that this user may look at: all of them as root.
