@@ -21,25 +21,16 @@ func (h *Handoff) precopy(ctx context.Context) error {
 	}
 	p := predictor{budget: h.pauseBudget(), maxRounds: h.maxRounds(), policy: h.OverBudget}
 	for n := 1; ; n++ {
-		incremental := h.shared
-		h.figures.begin()
 		fault.Point("handoff.precopy")
-		began := time.Now()
 		name := h.roundName(fmt.Sprint(n))
 		if h.partial != nil {
 			name = h.partial.To
 		}
-		h.estimate(ctx, name)
-		_, err := h.ship(ctx, name, h.BytesPerSecond)
-		if errors.Is(err, cluster.ErrStale) && incremental {
-			h.Log.Warn("the snapshot that both sides hold is of no use: the volume is shipped in full", "error", err)
-			h.shared, incremental = false, false
-			_, err = h.ship(ctx, name, h.BytesPerSecond)
-		}
+		done, err := h.round(ctx, name)
 		if err != nil {
 			return fmt.Errorf("round %d: %w", n, err)
 		}
-		p.add(round{took: time.Since(began), incremental: incremental})
+		p.add(done)
 		switch next, why := p.next(); next {
 		case enough:
 			h.Log.Info("pre-copy is done", "rounds", n, "reason", why)
@@ -54,6 +45,20 @@ func (h *Handoff) precopy(ctx context.Context) error {
 		case another:
 		}
 	}
+}
+
+// round ships one round while the application runs.
+func (h *Handoff) round(ctx context.Context, name cluster.SnapshotName) (round, error) {
+	incremental, began := h.shared, time.Now()
+	h.figures.begin()
+	h.estimate(ctx, name)
+	_, err := h.ship(ctx, name, h.BytesPerSecond)
+	if errors.Is(err, cluster.ErrStale) && incremental {
+		h.Log.Warn("the snapshot that both sides hold is of no use: the volume is shipped in full", "error", err)
+		h.shared, incremental = false, false
+		_, err = h.ship(ctx, name, h.BytesPerSecond)
+	}
+	return round{took: time.Since(began), incremental: incremental}, err
 }
 
 // findBase looks up the newest snapshot that both sides hold, and drops the remains of earlier
@@ -113,8 +118,10 @@ func (h *Handoff) ship(ctx context.Context, name cluster.SnapshotName, rate int6
 	}
 	d := h.delta(name)
 	h.partial = nil
+	made := time.Since(began)
 	bytes, err := h.session.Send(ctx, d, h.Backend, transfer.Options{BytesPerSecond: rate, Progress: h.figures.shipped})
 	h.figures.end(bytes, time.Since(began))
+	h.Log.Debug("a round was shipped", "delta", d, "bytes", bytes, "snapshot_took", made, "took", time.Since(began))
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("send %s to %s: %w", d, h.Target.Name, err)
 	}

@@ -15,8 +15,11 @@ func TestPredictor(t *testing.T) {
 		want   verdict
 	}{
 		{"a full copy says nothing of the last round", CutOver, []round{full(time.Millisecond)}, another},
-		{"a difference that fits the budget is enough", CutOver, []round{full(time.Minute), delta(time.Second)}, enough},
-		{"exactly the budget fits", CutOver, []round{delta(2 * time.Second)}, enough},
+		{"a difference that fits the budget and was much shorter is worth another round", CutOver, []round{full(time.Minute), delta(time.Second)}, another},
+		{"so is a first one", CutOver, []round{delta(time.Second)}, another},
+		{"one that was no shorter is enough", CutOver, []round{full(time.Minute), delta(time.Second), delta(900 * time.Millisecond)}, enough},
+		{"a small one is enough", CutOver, []round{full(time.Minute), delta(90 * time.Millisecond)}, enough},
+		{"exactly the budget fits", CutOver, []round{delta(2 * time.Second), delta(2 * time.Second)}, enough},
 		{"rounds that shrink go on", CutOver, []round{delta(90 * time.Second), delta(60 * time.Second), delta(40 * time.Second), delta(20 * time.Second)}, another},
 		{"three rounds without a tenth of gain are enough for cut over", CutOver,
 			[]round{delta(9 * time.Second), delta(9 * time.Second), delta(9 * time.Second), delta(9 * time.Second)}, enough},
@@ -26,7 +29,7 @@ func TestPredictor(t *testing.T) {
 			[]round{delta(50 * time.Second), delta(40 * time.Second), delta(30 * time.Second), delta(20 * time.Second), delta(10 * time.Second)}, enough},
 		{"policy wait goes on later", Wait, []round{delta(9 * time.Second), delta(9 * time.Second), delta(9 * time.Second), delta(9 * time.Second)}, later},
 		{"policy fail gives up", Fail, []round{delta(9 * time.Second), delta(9 * time.Second), delta(9 * time.Second), delta(9 * time.Second)}, tooMuch},
-		{"policy fail cuts over when it fits", Fail, []round{delta(9 * time.Second), delta(time.Second)}, enough},
+		{"policy fail cuts over when it fits", Fail, []round{delta(9 * time.Second), delta(time.Second), delta(time.Second)}, enough},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
 			p := predictor{budget: 2 * time.Second, maxRounds: 5, policy: row.policy}

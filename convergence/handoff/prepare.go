@@ -35,21 +35,30 @@ func (h *Handoff) carryImage(ctx context.Context) error {
 	return nil
 }
 
+// maxCommands bounds how often the command before the stop runs.
+const maxCommands = 3
+
 // beforeStop runs the user's command beside the application, and ships what that has made it write
-// out, while clients are still served.
+// out, while clients are still served. Each time there is less of it, so it is done again while
+// that pays: what the application writes between the last time and its stop, clients wait for.
 func (h *Handoff) beforeStop(ctx context.Context) error {
 	command := h.Application.Stop.Before
 	if len(command) == 0 {
 		return nil
 	}
-	began := time.Now()
-	if err := h.Runtime.Exec(ctx, h.Move.Application, command); err != nil {
-		return fmt.Errorf("the command before the stop of %s: %w", h.Move.Application, err)
+	p := predictor{budget: h.pauseBudget(), maxRounds: maxCommands}
+	for n := 1; ; n++ {
+		began := time.Now()
+		if err := h.Runtime.Exec(ctx, h.Move.Application, command); err != nil {
+			return fmt.Errorf("the command before the stop of %s: %w", h.Move.Application, err)
+		}
+		h.Log.Info("the command before the stop has run", "command", command, "took", time.Since(began).Round(time.Millisecond))
+		took, err := h.round(ctx, h.roundName(fmt.Sprint("before-stop-", n)))
+		if err != nil {
+			return fmt.Errorf("round %d after the command before the stop: %w", n, err)
+		}
+		if p.add(took); n == maxCommands || !p.shrinks() {
+			return nil
+		}
 	}
-	h.Log.Info("the command before the stop has run", "command", command, "took", time.Since(began).Round(time.Millisecond))
-	h.figures.begin()
-	if _, err := h.ship(ctx, h.roundName("before-stop"), h.BytesPerSecond); err != nil {
-		return fmt.Errorf("the round after the command before the stop: %w", err)
-	}
-	return nil
 }

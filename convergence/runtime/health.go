@@ -11,8 +11,10 @@ const (
 	// startPoll is how often an application that is not healthy yet is looked at: clients wait
 	// for it in a move.
 	startPoll = 5 * time.Millisecond
-	// longestStartPoll is what that grows to while it is not.
-	longestStartPoll = 100 * time.Millisecond
+	// startPeriod is how long an application is looked at that often; then the looks grow rarer, up
+	// to longestStartPoll.
+	startPeriod      = 2 * time.Second
+	longestStartPoll = 200 * time.Millisecond
 	// steadyPoll is how often afterwards, unless the health check says.
 	steadyPoll = time.Second
 	// checkTimeout bounds one look, unless the health check says.
@@ -28,7 +30,7 @@ func WatchHealth(ctx context.Context, health *cluster.HealthCheck, check func(co
 	if health != nil && health.Timeout > 0 {
 		timeout = health.Timeout
 	}
-	wait := startPoll
+	wait, began := startPoll, time.Now()
 	for {
 		look, cancel := context.WithTimeout(ctx, timeout)
 		healthy := check(look)
@@ -37,8 +39,13 @@ func WatchHealth(ctx context.Context, health *cluster.HealthCheck, check func(co
 			return
 		}
 		note(healthy)
-		if wait = min(wait*5/4, longestStartPoll); healthy {
+		switch {
+		case healthy:
 			wait = steady
+		case time.Since(began) < startPeriod:
+			wait = startPoll
+		default:
+			wait = min(wait*5/4, longestStartPoll)
 		}
 		select {
 		case <-ctx.Done():

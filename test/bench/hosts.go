@@ -193,7 +193,7 @@ func benchHosts(ctx context.Context, o options) ([]result, error) {
 	}
 	defer s.close()
 	var results []result
-	for _, subject := range []func(context.Context, options) ([]result, error){s.postgresPause, s.plainPause, s.largePause} {
+	for _, subject := range []func(context.Context, options) ([]result, error){s.plainPause, s.postgresPause, s.largePause} {
 		more, err := subject(ctx, o)
 		if err != nil {
 			return nil, err

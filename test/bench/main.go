@@ -25,8 +25,8 @@ type benchmark struct {
 // benchmarks are all there are, in the order of the table.
 var benchmarks = []benchmark{
 	{"move", benchMove},
-	{"hosts", benchHosts},
 	{"btrfs", benchBtrfs},
+	{"hosts", benchHosts},
 	{"dir", benchDir},
 	{"transfer", benchTransfer},
 	{"proxy", benchProxy},

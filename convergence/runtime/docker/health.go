@@ -18,6 +18,8 @@ type watch struct {
 	pid     int
 	cancel  context.CancelFunc
 	healthy bool // under the runtime's mu
+	// address is where the application is on the engine's bridge; invalid until that is known.
+	address netip.Addr
 }
 
 // watched returns whether a running container is healthy, and begins to watch it if nobody does.
@@ -37,7 +39,7 @@ func (r *Runtime) watched(c container.InspectResponse) bool {
 	made := readLabels(c.Config.Labels)
 	r.tasks.Go(func() {
 		defer cancel()
-		runtime.WatchHealth(ctx, made.health, func(ctx context.Context) bool { return r.check(ctx, c.ID, made) }, func(healthy bool) {
+		runtime.WatchHealth(ctx, made.health, func(ctx context.Context) bool { return r.check(ctx, w, c.ID, made) }, func(healthy bool) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if w.healthy != healthy {
@@ -60,25 +62,26 @@ func (r *Runtime) unwatch(id string) {
 
 // check reports whether every port accepts and the health check, if there is one, passes. In this
 // order: a look at a port costs next to nothing, a process in a container a good part of a start.
-func (r *Runtime) check(ctx context.Context, id string, made made) bool {
-	if !r.accepts(ctx, made) {
+func (r *Runtime) check(ctx context.Context, w *watch, id string, made made) bool {
+	if !r.accepts(ctx, w, made) {
 		return false
 	}
 	return made.health == nil || len(made.health.Command) == 0 || r.exec(ctx, id, made.health.Command) == nil
 }
 
 // accepts reports whether every port accepts connections.
-func (r *Runtime) accepts(ctx context.Context, made made) bool {
+func (r *Runtime) accepts(ctx context.Context, w *watch, made made) bool {
 	if len(made.endpoints) == 0 {
 		return true
 	}
-	address, ok := r.bridgeAddress(ctx, made.name)
-	if !ok {
-		return false
+	if !w.address.IsValid() {
+		if w.address = r.bridgeAddress(ctx, made.name); !w.address.IsValid() {
+			return false
+		}
 	}
 	for internal := range made.endpoints {
 		// The published port would accept whether anybody listens behind it or not.
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(address.String(), strconv.Itoa(internal)))
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(w.address.String(), strconv.Itoa(internal)))
 		if err != nil {
 			return false
 		}
@@ -87,16 +90,16 @@ func (r *Runtime) accepts(ctx context.Context, made made) bool {
 	return true
 }
 
-// bridgeAddress is where the application is on the engine's bridge.
-func (r *Runtime) bridgeAddress(ctx context.Context, name cluster.AppName) (netip.Addr, bool) {
+// bridgeAddress returns where the application is on the engine's bridge, or an invalid address.
+func (r *Runtime) bridgeAddress(ctx context.Context, name cluster.AppName) netip.Addr {
 	c, err := r.engine.ContainerInspect(ctx, r.sandboxName(name), client.ContainerInspectOptions{})
 	if err != nil || c.Container.NetworkSettings == nil {
-		return netip.Addr{}, false
+		return netip.Addr{}
 	}
 	for _, n := range c.Container.NetworkSettings.Networks {
 		if n.IPAddress.IsValid() {
-			return n.IPAddress, true
+			return n.IPAddress
 		}
 	}
-	return netip.Addr{}, false
+	return netip.Addr{}
 }
