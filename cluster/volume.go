@@ -1,6 +1,10 @@
 package cluster
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // A Volume is a unit of data with an identity that outlives containers and moves, as the user
 // wants it. The v1 API calls it a dataset.
@@ -35,6 +39,38 @@ type Snapshot struct {
 	Bytes int64 `json:"bytes"`
 	// Kept: made for a user, not for a transfer; only the user removes it.
 	Kept bool `json:"kept,omitempty"`
+}
+
+// FinalSuffix ends the name of the last round of a move, and of no other round.
+const FinalSuffix = "-final"
+
+// Finals are how many last rounds of past moves a copy keeps: what a node held when the volume last
+// left it, others still hold after the next move, so that coming back ships a difference.
+const Finals = 2
+
+// Final reports whether the snapshot is the last round of a move.
+func (s Snapshot) Final() bool { return !s.Kept && strings.HasSuffix(string(s.Name), FinalSuffix) }
+
+// OldRounds returns the snapshots that were made for transfers and serve none any more: all rounds
+// but the newest and the Finals. The list is in the order of a copy, from old to new.
+func OldRounds(all []Snapshot) []Snapshot {
+	var old []Snapshot
+	finals, newest := 0, true
+	for _, s := range slices.Backward(all) {
+		if s.Kept {
+			continue
+		}
+		final := s.Final()
+		if final {
+			finals++
+		}
+		if !newest && (!final || finals > Finals) {
+			old = append(old, s)
+		}
+		newest = false
+	}
+	slices.Reverse(old)
+	return old
 }
 
 // Ownership is the record of who may write a volume. Only the control service writes it, each

@@ -28,7 +28,9 @@ func seed(f *testing.F) {
 		}
 	}
 	for _, s := range []string{"", "a: [", "? [a]\n: b", "x: &x {<<: *x}", "version: 1\napplications: {db: {image: x, volume: {mountpoint: /d}}}",
-		v1Applications, `{"db": {"image": "x", "links": ["db"], "ports": ["1:2"]}}`, "a: \xff", "%YAML 9.9\n---\n", "applications:\n  ? {}\n"} {
+		v1Applications, `{"db": {"image": "x", "links": ["db"], "ports": ["1:2"]}}`, "a: \xff", "%YAML 9.9\n---\n", "applications:\n  ? {}\n",
+		"services: {db: {image: x, ports: ['1:1'], volumes: ['data:/d'], depends_on: [db]}}\nvolumes: {data: {driver_opts: {size: 1G}}}\n",
+		"services: {db: {image: '${A:-x}', healthcheck: {test: [CMD]}, restart: 'on-failure:0', deploy: {resources: {limits: {memory: 1K}}}}}\n"} {
 		f.Add([]byte(s), deployment)
 		f.Add([]byte(twoApplications), []byte(s))
 	}

@@ -109,6 +109,9 @@ type Properties struct {
 	Name string `json:"name"`
 	// Instant: a snapshot of an open volume is one instant, not a walk over moving files.
 	Instant bool `json:"instant"`
+	// AnyBase: a difference may build on any snapshot that the receiver holds, not only on the one
+	// that it is at. So older ones are worth keeping, for nodes that hold no newer one.
+	AnyBase bool `json:"any_base"`
 	// Resumable: a transfer that was cut goes on where it stopped.
 	Resumable bool `json:"resumable"`
 	// Enforced: the size limit of a volume stops its writers. Otherwise it is only checked,

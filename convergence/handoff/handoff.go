@@ -73,6 +73,8 @@ type Handoff struct {
 	figures *figures
 	base    cluster.Snapshot // the newest snapshot that both sides hold
 	shared  bool             // base is set
+	// oldest is the oldest snapshot here that other nodes may hold from a past move.
+	oldest cluster.SnapshotName
 	// partial is what the target has of a round that an earlier attempt could not finish.
 	partial *volume.Partial
 }
@@ -190,7 +192,7 @@ func (h *Handoff) cutOver(ctx context.Context) (cluster.Snapshot, error) {
 		return cluster.Snapshot{}, fmt.Errorf("close the volume: %w", err)
 	}
 	h.figures.phase(cluster.PhaseFinal)
-	final, err := h.ship(ctx, h.roundName("final"), 0)
+	final, err := h.ship(ctx, h.roundName(cluster.FinalSuffix[1:]), 0)
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("ship the last round: %w", err)
 	}

@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,12 @@ func (h *Handoff) precopy(ctx context.Context) error {
 	for n := 1; ; n++ {
 		fault.Point("handoff.precopy")
 		name := h.roundName(fmt.Sprint(n))
-		if h.partial != nil {
+		switch {
+		case h.partial != nil:
 			name = h.partial.To
+		case !h.shared && h.oldest != "":
+			// What other nodes may hold goes first, and the rest as a difference to it.
+			name = h.oldest
 		}
 		done, err := h.round(ctx, name)
 		if err != nil {
@@ -69,6 +74,7 @@ func (h *Handoff) findBase(ctx context.Context) error {
 		return err
 	}
 	h.figures.expect(mine.UsedBytes)
+	old := cluster.OldRounds(mine.Snapshots)
 	theirs, err := h.session.Copy(ctx, h.Move.Volume)
 	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
 		return fmt.Errorf("ask %s for its copy: %w", h.Target.Name, err)
@@ -79,11 +85,21 @@ func (h *Handoff) findBase(ctx context.Context) error {
 		if s.Kept || (h.shared && s.GUID == h.base.GUID) || (h.partial != nil && s.Name == h.partial.To) {
 			continue
 		}
+		if h.keepsFinals() && s.Final() && !slices.Contains(old, s) {
+			h.oldest = cmp.Or(h.oldest, s.Name)
+			continue
+		}
 		if err := h.Backend.Drop(ctx, h.Move.Volume, s.Name); err != nil {
 			return fmt.Errorf("drop snapshot %s of an earlier attempt: %w", s.Name, err)
 		}
 	}
 	return nil
+}
+
+// keepsFinals reports whether the last rounds of past moves are of use as a base.
+func (h *Handoff) keepsFinals() bool {
+	p := h.Backend.Properties()
+	return p.AnyBase && p.Name == h.Target.Backend
 }
 
 // goOn takes up a transfer of an earlier attempt that was cut, if both sides still have what it
@@ -125,7 +141,7 @@ func (h *Handoff) ship(ctx context.Context, name cluster.SnapshotName, rate int6
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("send %s to %s: %w", d, h.Target.Name, err)
 	}
-	if h.shared && !h.base.Kept {
+	if h.shared && !h.base.Kept && !(h.keepsFinals() && h.base.Final()) {
 		// The target holds the new one, so nothing needs the old one any more.
 		if err := h.Backend.Drop(ctx, h.Move.Volume, h.base.Name); err != nil {
 			h.Log.Warn("could not drop an old snapshot; it is dropped with the next move", "snapshot", h.base.Name, "error", err)

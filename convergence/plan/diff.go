@@ -275,14 +275,14 @@ func (d *differ) retire(lane string, held volume.Copy) {
 }
 
 // dropOldRounds forgets the snapshots of earlier rounds on a replica. The newest one stays: the
-// owner keeps it too until a newer one has arrived, so it is what both sides share.
+// owner keeps it too until a newer one has arrived, so it is what both sides share. So do the last
+// rounds of the last moves: see cluster.OldRounds.
 func (d *differ) dropOldRounds(lane string, held volume.Copy) {
 	if held.Role != cluster.Replica || held.Partial != nil {
 		return
 	}
-	rounds := slices.DeleteFunc(slices.Clone(held.Snapshots), func(s cluster.Snapshot) bool { return s.Kept })
-	for i := 0; i < len(rounds)-1; i++ {
-		d.add(lane, Step{Kind: DropSnapshot, Volume: held.Volume, Name: rounds[i].Name, Reason: "a newer round has arrived"})
+	for _, s := range cluster.OldRounds(held.Snapshots) {
+		d.add(lane, Step{Kind: DropSnapshot, Volume: held.Volume, Name: s.Name, Reason: "a newer round has arrived"})
 	}
 }
 

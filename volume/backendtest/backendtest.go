@@ -261,6 +261,19 @@ func (s *suite) wantsBase() {
 	_, err := s.a.Backend.Snapshot(s.ctx, s.id, "s3", false)
 	s.must(err)
 	s.must(s.a.Backend.Send(s.ctx, volume.Delta{Volume: s.id, From: "s1", To: "s3"}, &stream))
+	err = s.b.Backend.Receive(s.ctx, volume.Delta{Volume: s.id, From: "s1", To: "s3"}, &stream)
+	if s.b.Backend.Properties().AnyBase {
+		s.must(err)
+		if c := s.copy(s.b); c.Head != c.Snapshots[len(c.Snapshots)-1].GUID || len(c.Snapshots) != 3 {
+			s.t.Errorf("after a difference to an older snapshot the copy is %+v", c)
+		}
+	} else {
+		s.want(err, cluster.ErrStale)
+	}
+	s.same(s.b, map[string]string{"file": "two"})
+	s.must(s.b.Backend.Drop(s.ctx, s.id, "s1"))
+	stream.Reset()
+	s.must(s.a.Backend.Send(s.ctx, volume.Delta{Volume: s.id, From: "s1", To: "s3"}, &stream))
 	s.want(s.b.Backend.Receive(s.ctx, volume.Delta{Volume: s.id, From: "s1", To: "s3"}, &stream), cluster.ErrStale)
 	s.same(s.b, map[string]string{"file": "two"})
 }

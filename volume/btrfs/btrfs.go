@@ -10,9 +10,8 @@
 //
 // A snapshot is one instant, takes a millisecond and is also what a transfer ships: the kernel's
 // stream of the difference to another snapshot, as `btrfs send` makes it and `btrfs receive`
-// takes it. Two snapshots on two nodes are the same when their lineage is: the UUID and the
-// generation of the subvolume that the content was first in. The kernel keeps it through every
-// transfer, in either direction, as long as nobody makes a received snapshot writable; so Open
+// takes it. Two snapshots on two nodes are the same when their lineage is: the UUID of the
+// subvolume that the content was first in. The kernel keeps it through every transfer, in either direction, as long as nobody makes a received snapshot writable; so Open
 // never does, and writes into a clone of it. The GUID of a snapshot is its lineage.
 //
 // The package needs root. A transfer that was cut starts again: a stream of btrfs has no place to
@@ -87,7 +86,7 @@ func (b *Backend) Shut() error { return b.root.Shut() }
 // Properties implements volume.Backend.
 func (b *Backend) Properties() volume.Properties {
 	free, total := b.root.Space()
-	return volume.Properties{Name: "btrfs", Instant: true, Enforced: true, FreeBytes: free, TotalBytes: total}
+	return volume.Properties{Name: "btrfs", Instant: true, AnyBase: true, Enforced: true, FreeBytes: free, TotalBytes: total}
 }
 
 // Path implements volume.Backend.

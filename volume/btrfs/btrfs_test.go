@@ -173,6 +173,43 @@ func TestOnlyWhatChangedIsShipped(t *testing.T) {
 	}
 }
 
+// TestAroundThreeNodes: what was received is sent on, in full and as a base, and a node that the
+// volume comes back to builds on what it held when it left.
+func TestAroundThreeNodes(t *testing.T) {
+	p := newPair(t, fileSystem(t, 1<<30))
+	// Each on a file system of its own: on one, the same lineage stands for three subvolumes.
+	a, b, c := p.a, openAt(t, filepath.Join(fileSystem(t, 1<<30), "v")), openAt(t, filepath.Join(fileSystem(t, 1<<30), "v"))
+	epoch := cluster.Epoch(1)
+	promote := func(from, to *Backend, change string) {
+		t.Helper()
+		epoch++
+		held, err := volume.Find(t.Context(), to, p.id)
+		p.must(err)
+		p.must(from.Demote(t.Context(), p.id, epoch))
+		_, err = to.Open(t.Context(), p.id, epoch, held.Head)
+		p.must(err)
+		p.write(to, change, []byte(change))
+		p.must(to.Close(t.Context(), p.id))
+	}
+	p.write(a, "large", bytes.Repeat([]byte("0123456789abcdef"), 1<<18))
+	p.must(a.Close(t.Context(), p.id))
+	p.ship(a, b, "", "f1")
+	promote(a, b, "at b")
+	p.ship(b, c, "", "f1")
+	p.ship(b, c, "f1", "f2")
+	promote(b, c, "at c")
+	if n := p.ship(c, a, "f1", "f3"); n > 64<<10 {
+		t.Errorf("%d bytes were shipped back to the node that it began at", n)
+	}
+	promote(c, a, "at a")
+	p.ship(a, b, "f1", "f4") // b holds f1 and f2
+	promote(a, b, "again at b")
+	files, err := readFiles(t, b, p.id)
+	if err != nil || len(files) != 5 || len(files["large"]) != 4<<20 {
+		t.Errorf("at the end there are %d files, %v", len(files), err)
+	}
+}
+
 // TestACutLeavesNothing: neither on the record nor on the disk.
 func TestACutLeavesNothing(t *testing.T) {
 	p := newPair(t, fileSystem(t, 1<<30))

@@ -284,8 +284,8 @@ func (c *subvolumes) mayReceive(d volume.Delta) (aside bool, err error) {
 	if d.From == "" {
 		return len(now.Snapshots) > 0, nil
 	}
-	if base, err := now.Snapshot(d.From); err != nil || base.GUID != now.Head {
-		return false, fmt.Errorf("%w: the copy is not at snapshot %s", cluster.ErrStale, d.From)
+	if _, err := now.Snapshot(d.From); err != nil {
+		return false, fmt.Errorf("%w: the copy does not hold snapshot %s", cluster.ErrStale, d.From)
 	}
 	return false, nil
 }

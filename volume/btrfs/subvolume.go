@@ -145,12 +145,13 @@ func infoOf(path string) (subvolumeInfo, error) {
 func (i subvolumeInfo) readOnly() bool { return i.Flags&rootIsRead != 0 }
 
 // lineage identifies the content of a read-only subvolume on every file system that has received
-// it: the UUID and the generation of the one that was first, as `btrfs receive` compares them.
+// it: the UUID of the one that was first, by which `btrfs receive` finds a parent. The generation
+// that goes with it in a stream is that of the sender, and not the same on every way.
 func (i subvolumeInfo) lineage() string {
 	if i.ReceivedUUID != [16]byte{} {
-		return fmt.Sprintf("%s:%d", hex.EncodeToString(i.ReceivedUUID[:]), i.Stransid)
+		return hex.EncodeToString(i.ReceivedUUID[:])
 	}
-	return fmt.Sprintf("%s:%d", hex.EncodeToString(i.UUID[:]), i.Ctransid)
+	return hex.EncodeToString(i.UUID[:])
 }
 
 // isSubvolume reports whether path is the root of a subvolume: of those, and only of those, the

@@ -77,7 +77,7 @@ func (b *Backend) find(id cluster.VolumeID) (*held, error) {
 
 // Properties implements volume.Backend.
 func (b *Backend) Properties() volume.Properties {
-	return volume.Properties{Name: "mem", Instant: true, FreeBytes: 1 << 40, TotalBytes: 1 << 40}
+	return volume.Properties{Name: "mem", Instant: true, AnyBase: true, FreeBytes: 1 << 40, TotalBytes: 1 << 40}
 }
 
 // Path implements volume.Backend: there is no such file.
@@ -264,8 +264,8 @@ func (b *Backend) Receive(_ context.Context, d volume.Delta, r io.Reader) error 
 	switch {
 	case c != nil && c.Role == cluster.Primary:
 		return fmt.Errorf("%w: receive %s: this node has a primary copy", cluster.ErrConflict, d)
-	case d.From != "" && (c == nil || !c.isAt(d.From)):
-		return fmt.Errorf("%w: receive %s: the copy is not at that snapshot", cluster.ErrStale, d)
+	case d.From != "" && (c == nil || c.snapshots[d.From] == nil):
+		return fmt.Errorf("%w: receive %s: the copy does not hold the base", cluster.ErrStale, d)
 	case d.From == "" && c != nil:
 		b.setAside(c)
 		c = nil
@@ -274,6 +274,9 @@ func (b *Backend) Receive(_ context.Context, d volume.Delta, r io.Reader) error 
 		c = b.add(d.Volume)
 		c.Role = cluster.Replica
 	}
+	if d.From != "" {
+		c.content = maps.Clone(c.snapshots[d.From])
+	}
 	maps.Copy(c.content, in.Changed)
 	for _, name := range in.Gone {
 		delete(c.content, name)
@@ -281,11 +284,6 @@ func (b *Backend) Receive(_ context.Context, d volume.Delta, r io.Reader) error 
 	c.Head, c.Snapshots = in.Snapshot.GUID, append(c.Snapshots, in.Snapshot)
 	c.snapshots[d.To] = maps.Clone(c.content)
 	return nil
-}
-
-// isAt reports whether the content is exactly at a snapshot.
-func (c *held) isAt(name cluster.SnapshotName) bool {
-	return slices.ContainsFunc(c.Snapshots, func(s cluster.Snapshot) bool { return s.Name == name && s.GUID == c.Head })
 }
 
 // Resize implements volume.Backend.

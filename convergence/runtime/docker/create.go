@@ -59,6 +59,7 @@ func (r *Runtime) Create(ctx context.Context, spec runtime.Spec) error {
 		if err := r.ended(ctx, c); err != nil {
 			return err
 		}
+		r.forget(c.ID)
 	}
 	if err := r.create(ctx, spec); err != nil {
 		return fmt.Errorf("create %s: %w", name, errors.Join(r.kind(err), r.removeBoth(context.WithoutCancel(ctx), name)))

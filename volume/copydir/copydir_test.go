@@ -1,0 +1,142 @@
+package copydir
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume"
+)
+
+func open(t *testing.T, path string, o Options) *Root {
+	t.Helper()
+	r, err := Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Shut() })
+	return r
+}
+
+func add(t *testing.T, r *Root) *Copy {
+	t.Helper()
+	c, err := r.Add(cluster.VolumeID(cluster.NewUUID()), Record{Role: cluster.Primary, Epoch: 1}, func(c *Copy) error { return os.Mkdir(c.Data(), 0o711) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestOneProcessAtATime(t *testing.T) {
+	path := t.TempDir()
+	r := open(t, path, Options{})
+	if _, err := Open(path, Options{}); !errors.Is(err, cluster.ErrConflict) {
+		t.Errorf("a second one: got %v, want ErrConflict", err)
+	}
+	if err := r.Shut(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path, Options{})
+}
+
+// TestABrokenRecordIsSeen: such a copy is listed, and nothing can be done with it.
+func TestABrokenRecordIsSeen(t *testing.T) {
+	path := t.TempDir()
+	r := open(t, path, Options{})
+	c := add(t, r)
+	if err := os.WriteFile(filepath.Join(c.Dir, "copy.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.Shut()
+	again := open(t, path, Options{})
+	if all := again.All(); len(all) != 1 || all[0].State().Warning == "" {
+		t.Errorf("it is listed as %+v", all)
+	}
+	if _, err := again.Find(c.ID); !errors.Is(err, cluster.ErrConflict) {
+		t.Errorf("got %v, want ErrConflict", err)
+	}
+	if _, err := again.Add(c.ID, Record{}, func(*Copy) error { return nil }); !errors.Is(err, cluster.ErrExists) {
+		t.Errorf("it was written over: %v", err)
+	}
+}
+
+func TestTheTrashIsEmptiedByAge(t *testing.T) {
+	r := open(t, t.TempDir(), Options{})
+	c := add(t, r)
+	if err := r.Remove(c.ID); err != nil {
+		t.Fatal(err)
+	}
+	var purged []string
+	purge := func(before time.Time) {
+		t.Helper()
+		purged = nil
+		if err := r.Purge(before, func(dir string) error { purged = append(purged, dir); return os.RemoveAll(dir) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if purge(time.Now().Add(-time.Hour)); len(purged) != 0 {
+		t.Errorf("too early: %v", purged)
+	}
+	if purge(time.Now().Add(time.Hour)); len(purged) != 1 {
+		t.Errorf("purged %v, want one", purged)
+	}
+}
+
+// TestDemote: a copy with writes that nobody else has is kept under another name.
+func TestDemote(t *testing.T) {
+	r := open(t, t.TempDir(), Options{})
+	c := add(t, r)
+	if err := c.Opened(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Demote(2); !errors.Is(err, cluster.ErrConflict) {
+		t.Errorf("an open copy: got %v, want ErrConflict", err)
+	}
+	if err := r.Close(c.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Demote(0); !errors.Is(err, cluster.ErrStale) {
+		t.Errorf("an old epoch: got %v, want ErrStale", err)
+	}
+	var diverged *volume.Diverged
+	if err := c.Demote(2); !errors.As(err, &diverged) {
+		t.Fatalf("got %v, want a *volume.Diverged", err)
+	}
+	if _, err := os.Stat(filepath.Join(diverged.KeptAs, "data")); err != nil {
+		t.Errorf("what was kept is gone: %v", err)
+	}
+}
+
+// TestTheMountRoot has each volume under its id, wherever its data is.
+func TestTheMountRoot(t *testing.T) {
+	mounts := filepath.Join(t.TempDir(), "flocker")
+	r := open(t, t.TempDir(), Options{MountRoot: mounts})
+	c := add(t, r)
+	for range 2 {
+		if err := c.Opened(1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if to, err := os.Readlink(filepath.Join(mounts, string(c.ID))); err != nil || to != c.Data() || r.Path(c.ID) != filepath.Join(mounts, string(c.ID)) {
+		t.Errorf("it leads to %q, %v", to, err)
+	}
+	if err := errors.Join(r.Close(c.ID), r.Remove(c.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(filepath.Join(mounts, string(c.ID))); !os.IsNotExist(err) {
+		t.Errorf("a removed volume is still shown: %v", err)
+	}
+}
+
+func TestPlace(t *testing.T) {
+	device, inside, ok := place("/proc/self")
+	if !ok || device == "" || inside != "/self" {
+		t.Errorf("/proc/self is %q in %q, %t", inside, device, ok)
+	}
+	if got := unescape(`/a\040b\134c`); got != `/a b\c` {
+		t.Errorf("unescaped to %q", got)
+	}
+}
