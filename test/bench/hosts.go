@@ -71,7 +71,7 @@ func newStage(ctx context.Context, o options) (s *stage, err error) {
 			return nil, err
 		}
 	}
-	s.cluster = s.network.Cluster(binary, filepath.Join(o.dir, "cluster"))
+	s.cluster = s.network.Cluster(binary, filepath.Join(o.dir, "hosts-cluster"))
 	if err := s.cluster.Start(ctx); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -133,6 +134,18 @@ func (r *Runtime) Start(ctx context.Context, name cluster.AppName) error {
 		return fmt.Errorf("start %s: %w", name, r.kind(err))
 	}
 	r.signal()
+	return nil
+}
+
+// mounted refuses to start an application whose volume is not there: the engine would make an
+// empty directory in its place.
+func mounted(binds []string) error {
+	for _, bind := range binds {
+		path, _, _ := strings.Cut(bind, ":")
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("%w: its volume is not there: %w", cluster.ErrConflict, err)
+		}
+	}
 	return nil
 }
 

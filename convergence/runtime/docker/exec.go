@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -67,26 +66,4 @@ func (t *tail) Write(p []byte) (int, error) {
 		t.b.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
-}
-
-// Logs implements runtime.Runtime.
-func (r *Runtime) Logs(ctx context.Context, name cluster.AppName, follow bool) (io.ReadCloser, error) {
-	c, err := r.find(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	logs, err := r.engine.ContainerLogs(ctx, c.ID, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: follow})
-	if err != nil {
-		return nil, r.kind(err)
-	}
-	if c.Config.Tty {
-		return logs, nil
-	}
-	out, in := io.Pipe()
-	go func() {
-		_, err := stdcopy.StdCopy(in, in, logs)
-		logs.Close()
-		in.CloseWithError(err)
-	}()
-	return out, nil
 }

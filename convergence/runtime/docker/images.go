@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -125,16 +124,4 @@ func (r *Runtime) makeSandboxImage() (string, error) {
 	defer made.Close()
 	_, err = io.Copy(io.Discard, made)
 	return name, err
-}
-
-// mounted refuses to start an application whose volume is not there: the engine would make an
-// empty directory in its place.
-func mounted(binds []string) error {
-	for _, bind := range binds {
-		path, _, _ := strings.Cut(bind, ":")
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("%w: its volume is not there: %w", cluster.ErrConflict, err)
-		}
-	}
-	return nil
 }

@@ -64,10 +64,11 @@ func (r *Runtime) end(ctx context.Context, c container.InspectResponse, signal s
 	if killErr != nil && !errdefs.IsNotFound(killErr) && !errdefs.IsConflict(killErr) && waitCtx.Err() == nil {
 		return fmt.Errorf("send %s: %w", signal, r.kind(killErr))
 	}
-	if err == nil {
+	if err == nil && killErr == nil {
 		err = waitProcess(waitCtx, pidfd)
 	} else {
-		err = r.waitEnded(waitCtx, c.ID) // the engine is in another process namespace
+		// It had ended before, and its process id may be another one's by now.
+		err = r.waitEnded(waitCtx, c.ID)
 	}
 	switch {
 	case err == nil:
