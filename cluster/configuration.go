@@ -26,6 +26,8 @@ func (c Configuration) Clone() Configuration {
 	for id, v := range c.Volumes {
 		v.Metadata = cloneMap(v.Metadata)
 		v.Snapshots = slices.Clone(v.Snapshots)
+		v.Options = cloneMap(v.Options)
+		v.Origin, v.Rollback = clonePointer(v.Origin), clonePointer(v.Rollback)
 		out.Volumes[id] = v
 	}
 	maps.Copy(out.Leases, c.Leases)
@@ -57,6 +59,14 @@ func cloneMap(m map[string]string) map[string]string {
 		return nil
 	}
 	return maps.Clone(m)
+}
+
+func clonePointer[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -20,6 +20,10 @@ type Node struct {
 	Era     string `json:"era"`
 	Backend string `json:"backend"`
 	Runtime string `json:"runtime"`
+	// Abilities are what the backend can do beyond what all can: "adopt", "clone", "rollback".
+	Abilities []string `json:"abilities,omitempty"`
+	// Features describe the backend as it was found at the start of the agent, for people.
+	Features map[string]string `json:"features,omitempty"`
 	// RoutesOnly: the node has no volumes and runs no applications.
 	RoutesOnly bool   `json:"routes_only,omitempty"`
 	Version    string `json:"version"`
@@ -34,6 +38,9 @@ type NodeState struct {
 	Seen         Revision           `json:"seen"`
 	Applications []ApplicationState `json:"applications"`
 	Volumes      []VolumeState      `json:"volumes"`
+	// VolumesUnknown says why the node cannot see its volumes now, a pool that is missing say. Then
+	// Volumes is empty and means nothing: unknown is never "none".
+	VolumesUnknown string `json:"volumes_unknown,omitempty"`
 	// Steps says what the node is doing, or failed to do and will try again.
 	Steps     []StepState `json:"steps,omitempty"`
 	Conflicts []Conflict  `json:"conflicts,omitempty"`
@@ -85,6 +92,8 @@ type VolumeState struct {
 	UsedBytes int64      `json:"used_bytes"`
 	LimitSize int64      `json:"limit_bytes,omitempty"`
 	Snapshots []Snapshot `json:"snapshots,omitempty"`
+	// Rollback is the ID of the last RollbackWish that was fulfilled.
+	Rollback string `json:"rollback,omitempty"`
 	// Warning is what the operator should know: over its size limit, diverged, not verified.
 	Warning string `json:"warning,omitempty"`
 }

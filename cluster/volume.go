@@ -20,6 +20,40 @@ type Volume struct {
 	Deleted     bool              `json:"deleted,omitempty"`
 	// Snapshots are those that the user asked for.
 	Snapshots []SnapshotWish `json:"snapshots,omitempty"`
+	// Profile names settings that suit what the volume holds, each backend by its own means: one of
+	// Profiles, or empty. It counts when the volume is made.
+	Profile string `json:"profile,omitempty"`
+	// Options are settings for one kind of backend each, as "zfs.recordsize": "16K". They count
+	// when the volume is made; backends of another kind do without.
+	Options map[string]string `json:"options,omitempty"`
+	// Origin is where its first content comes from; nil: it begins empty.
+	Origin *Origin `json:"origin,omitempty"`
+	// Rollback is the newest wish to go back to a snapshot; nil: there was none.
+	Rollback *RollbackWish `json:"rollback,omitempty"`
+}
+
+// Profiles are the names of settings that a volume can be made with.
+var Profiles = []string{ProfileDatabase}
+
+// ProfileDatabase suits small writes in place, each waited for.
+const ProfileDatabase = "database"
+
+// An Origin is where the first content of a volume comes from: a snapshot of another volume, or what
+// the first owner's backend has stored under a name of its own.
+type Origin struct {
+	Volume VolumeID `json:"volume,omitempty"`
+	// Snapshot of Volume; empty: its content when the clone is made.
+	Snapshot SnapshotName `json:"snapshot,omitempty"`
+	// Adopt is a name of the backend's, such as "tank/db" with zfs.
+	Adopt string `json:"adopt,omitempty"`
+}
+
+// A RollbackWish asks the owner of an epoch to make the content that of a snapshot again. It is
+// done when the owner's copy says its ID; later owners do not do it again.
+type RollbackWish struct {
+	ID       string       `json:"id"`
+	Snapshot SnapshotName `json:"snapshot"`
+	Epoch    Epoch        `json:"epoch"`
 }
 
 // A SnapshotWish asks the owner of an epoch to make a snapshot. Later owners do not make it

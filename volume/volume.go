@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -87,6 +88,14 @@ type Backend interface {
 	// Remove puts the copy into the trash. No copy is no error; an open one is ErrConflict.
 	Remove(ctx context.Context, id cluster.VolumeID) error
 
+	// Trash returns the copies that Remove has put into the trash, newest last. What was set aside
+	// for other reasons is not among them.
+	Trash(ctx context.Context) ([]Copy, error)
+
+	// Restore takes the newest primary copy of that epoch out of the trash; it is closed then. If
+	// there is none the result is cluster.ErrNotFound, if the volume has a copy cluster.ErrExists.
+	Restore(ctx context.Context, id cluster.VolumeID, epoch cluster.Epoch) error
+
 	// Purge deletes for good what was put into the trash, or set aside, before that time.
 	Purge(ctx context.Context, before time.Time) error
 }
@@ -101,6 +110,64 @@ type Flusher interface {
 type Estimator interface {
 	// Estimate returns about how many bytes the stream of d will have. Both snapshots exist.
 	Estimate(ctx context.Context, d Delta) (int64, error)
+}
+
+// A Cloner is a backend that can make a volume out of another one.
+type Cloner interface {
+	// Clone is Create with the content that a snapshot of another volume has, of which a copy is on
+	// this node. Without a name for the snapshot it is the present content, as of one instant.
+	Clone(ctx context.Context, id cluster.VolumeID, o Options, from cluster.VolumeID, at cluster.SnapshotName) error
+}
+
+// An Adopter is a backend that can take over what it has stored for somebody else.
+type Adopter interface {
+	// Adopt is Create with the content that is stored under a name of the backend's, where it
+	// then no longer is: nothing is copied. What cannot be adopted is cluster.ErrRefused and
+	// stays as it was.
+	Adopt(ctx context.Context, id cluster.VolumeID, o Options, name string) error
+}
+
+// A Rollbacker is a backend that can go back to a snapshot.
+type Rollbacker interface {
+	// Rollback makes the content of a closed primary copy that of one of its snapshots again, and
+	// removes the later snapshots. Copy.Rollback is wish from then on, and a wish that it is
+	// already is fulfilled. An open copy is cluster.ErrConflict.
+	Rollback(ctx context.Context, id cluster.VolumeID, to cluster.SnapshotName, wish string) error
+}
+
+// A Labeler is a backend that shows people what a volume is called. Its copies have Labels.
+type Labeler interface {
+	Label(ctx context.Context, id cluster.VolumeID, l Labels) error
+}
+
+// Abilities names the optional interfaces of this package that a backend has, for a cluster.Node.
+func Abilities(b Backend) []string {
+	var all []string
+	if _, ok := b.(Adopter); ok {
+		all = append(all, AbilityAdopt)
+	}
+	if _, ok := b.(Cloner); ok {
+		all = append(all, AbilityClone)
+	}
+	if _, ok := b.(Rollbacker); ok {
+		all = append(all, AbilityRollback)
+	}
+	return all
+}
+
+// The abilities of a backend that a user can ask for.
+const (
+	AbilityAdopt    = "adopt"
+	AbilityClone    = "clone"
+	AbilityRollback = "rollback"
+)
+
+// Labels are what people call a volume, where a backend can show it to them.
+type Labels struct {
+	// Name is that of the volume; empty: it has none but its id.
+	Name string
+	// Application uses it; empty: none does.
+	Application cluster.AppName
 }
 
 // Properties are what a backend can do, as data.
@@ -121,6 +188,8 @@ type Properties struct {
 	FreeBytes int64 `json:"free_bytes"`
 	// TotalBytes is the size of the storage.
 	TotalBytes int64 `json:"total_bytes"`
+	// Features describe what was found on this host, for people: versions, what is missing.
+	Features map[string]string `json:"features,omitempty"`
 }
 
 // Options are what a volume is made with.
@@ -129,6 +198,22 @@ type Options struct {
 	LimitBytes int64
 	// Owner and Group own the root directory of the volume. Zero is root, or the agent's own.
 	Owner, Group int
+	Labels       Labels
+	// Profile is one of cluster.Profiles, or empty.
+	Profile string
+	// Settings are those of the user for this kind of backend, without its name.
+	Settings map[string]string
+}
+
+// Settings returns the options of a volume that are for a kind of backend, without its name.
+func Settings(backend string, options map[string]string) map[string]string {
+	mine := map[string]string{}
+	for key, value := range options {
+		if name, ok := strings.CutPrefix(key, backend+"."); ok {
+			mine[name] = value
+		}
+	}
+	return mine
 }
 
 // Own gives the root directory of a new volume to its owner. An agent that is not root leaves it
@@ -154,6 +239,9 @@ type Copy struct {
 	Head string `json:"head"`
 	// Snapshots are sorted from old to new.
 	Snapshots []cluster.Snapshot `json:"snapshots"`
+	// Bases are snapshots whose content is no longer here, but which a difference can build on:
+	// Send takes them as Delta.From.
+	Bases     []cluster.Snapshot `json:"bases,omitempty"`
 	UsedBytes int64              `json:"used_bytes"`
 	// LimitBytes is the size limit; zero means none.
 	LimitBytes int64 `json:"limit_bytes"`
@@ -162,6 +250,10 @@ type Copy struct {
 	Changed time.Time `json:"changed"`
 	// Partial describes a transfer that was cut and can go on.
 	Partial *Partial `json:"partial,omitempty"`
+	// Rollback is the wish of the last Rollback.
+	Rollback string `json:"rollback,omitempty"`
+	// Labels are set by backends that show them.
+	Labels *Labels `json:"labels,omitempty"`
 	// Warning is for the operator: over its limit, not verified since a crash, not readable.
 	Warning string `json:"warning,omitempty"`
 }
@@ -185,6 +277,8 @@ type Delta struct {
 	Resume []byte `json:"resume,omitempty"`
 	// Files ships by the files view, for a receiver with a backend of another kind.
 	Files bool `json:"files,omitempty"`
+	// Labels are what the receiver's node calls the volume.
+	Labels Labels `json:"-"`
 }
 
 // HasFiles reports whether backends of that name can ship to and from others of another kind, file

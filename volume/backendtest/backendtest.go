@@ -53,6 +53,7 @@ func Run(t *testing.T, place func(*testing.T) Harness) {
 		{"a volume moves there and back", (*suite).thereAndBack},
 		{"demote keeps a copy that diverged aside", (*suite).diverged},
 		{"remove puts a closed copy away, not an open one", (*suite).remove},
+		{"restore brings a removed primary copy of the epoch back", (*suite).restore},
 		{"a limit that is set is the limit", (*suite).resize},
 		{"what a kept snapshot holds outlives writes", (*suite).kept},
 		{"a restart changes nothing", (*suite).restart},
@@ -366,6 +367,38 @@ func (s *suite) remove() {
 	s.want(err, cluster.ErrNotFound)
 	s.must(s.a.Backend.Purge(s.ctx, time.Now().Add(-time.Hour)))
 	s.must(s.a.Backend.Purge(s.ctx, time.Now().Add(time.Hour)))
+}
+
+func (s *suite) restore() {
+	s.born()
+	s.want(s.a.Backend.Restore(s.ctx, s.id, 1), cluster.ErrExists)
+	s.must(s.a.Backend.Close(s.ctx, s.id))
+	s.must(s.a.Backend.Remove(s.ctx, s.id))
+	trash, err := s.a.Backend.Trash(s.ctx)
+	s.must(err)
+	if len(trash) != 1 || trash[0].Volume != s.id || trash[0].Role != cluster.Primary || trash[0].Epoch != 1 {
+		s.t.Errorf("the trash holds %+v", trash)
+	}
+	s.want(s.a.Backend.Restore(s.ctx, s.id, 2), cluster.ErrNotFound)
+	if s.a.Reopen != nil {
+		s.a.Backend = s.a.Reopen()
+	}
+	s.must(s.a.Backend.Restore(s.ctx, s.id, 1))
+	if c := s.copy(s.a); c.Role != cluster.Primary || c.Epoch != 1 || c.Open {
+		s.t.Errorf("a restored copy is %+v", c)
+	}
+	s.same(s.a, map[string]string{"file": "one"})
+	trash, err = s.a.Backend.Trash(s.ctx)
+	s.must(err)
+	if len(trash) != 0 {
+		s.t.Errorf("the trash still holds %+v", trash)
+	}
+	_, err = s.a.Backend.Open(s.ctx, s.id, 1, "")
+	s.must(err)
+	s.must(s.a.Backend.Close(s.ctx, s.id))
+	s.must(s.a.Backend.Remove(s.ctx, s.id))
+	s.must(s.a.Backend.Purge(s.ctx, time.Now().Add(time.Hour)))
+	s.want(s.a.Backend.Restore(s.ctx, s.id, 1), cluster.ErrNotFound)
 }
 
 func (s *suite) resize() {

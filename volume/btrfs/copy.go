@@ -174,6 +174,14 @@ func (c *subvolumes) changedSince(ctx context.Context, record copydir.Record) (b
 	return true, nil
 }
 
+// Trash implements volume.Backend.
+func (b *Backend) Trash(context.Context) ([]volume.Copy, error) { return b.root.Trash() }
+
+// Restore implements volume.Backend.
+func (b *Backend) Restore(_ context.Context, id cluster.VolumeID, epoch cluster.Epoch) error {
+	return b.root.Restore(id, epoch)
+}
+
 // Remove implements volume.Backend.
 func (b *Backend) Remove(_ context.Context, id cluster.VolumeID) error { return b.root.Remove(id) }
 

@@ -232,7 +232,7 @@ func (c *Copy) remove() error {
 	if c.Record().Open {
 		return fmt.Errorf("%w: remove volume %s: it is open", cluster.ErrConflict, c.ID)
 	}
-	_, err := c.SetAside("removed")
+	_, err := c.SetAside(removed)
 	return err
 }
 

@@ -23,7 +23,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -200,25 +199,3 @@ func (r *Root) Remove(id cluster.VolumeID) error {
 	defer c.Op.Unlock()
 	return c.remove()
 }
-
-func (r *Root) trash() string { return filepath.Join(r.path, "trash") }
-
-// Purge deletes by remove what was put into the trash before that time.
-func (r *Root) Purge(before time.Time, remove func(dir string) error) error {
-	entries, err := os.ReadDir(r.trash())
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, entry := range entries {
-		// Names end in the time at which they came: <id>.<why>@20060102T150405.000Z.
-		_, stamp, _ := strings.Cut(entry.Name(), "@")
-		put, err := time.Parse(trashStamp, stamp)
-		if err == nil && put.Before(before) {
-			errs = append(errs, remove(filepath.Join(r.trash(), entry.Name())))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-const trashStamp = "20060102T150405.000Z"

@@ -118,5 +118,13 @@ func (b *Backend) Resize(_ context.Context, id cluster.VolumeID, bytes int64) er
 	return c.Update(func(r *copydir.Record) { r.Limit = bytes })
 }
 
+// Trash implements volume.Backend.
+func (b *Backend) Trash(context.Context) ([]volume.Copy, error) { return b.root.Trash() }
+
+// Restore implements volume.Backend.
+func (b *Backend) Restore(_ context.Context, id cluster.VolumeID, epoch cluster.Epoch) error {
+	return b.root.Restore(id, epoch)
+}
+
 // Remove implements volume.Backend.
 func (b *Backend) Remove(_ context.Context, id cluster.VolumeID) error { return b.root.Remove(id) }

@@ -28,6 +28,7 @@ type Backend struct {
 	mu     sync.Mutex
 	copies map[cluster.VolumeID]*held
 	aside  map[string]time.Time // what was set aside, and when
+	trash  []*held              // what was removed, newest last
 }
 
 // held is a copy with its content and that of its snapshots.
@@ -307,9 +308,39 @@ func (b *Backend) Remove(_ context.Context, id cluster.VolumeID) error {
 		return fmt.Errorf("%w: remove volume %s: it is open", cluster.ErrConflict, id)
 	}
 	if c != nil {
-		b.setAside(c)
+		b.trash = append(b.trash, c)
+		c.Changed = time.Now()
+		delete(b.copies, id)
 	}
 	return nil
+}
+
+// Trash implements volume.Backend.
+func (b *Backend) Trash(context.Context) ([]volume.Copy, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var copies []volume.Copy
+	for _, c := range b.trash {
+		copies = append(copies, c.Copy)
+	}
+	return copies, nil
+}
+
+// Restore implements volume.Backend.
+func (b *Backend) Restore(_ context.Context, id cluster.VolumeID, epoch cluster.Epoch) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.copies[id] != nil {
+		return fmt.Errorf("restore volume %s: %w", id, cluster.ErrExists)
+	}
+	for i, c := range slices.Backward(b.trash) {
+		if c.Volume == id && c.Role == cluster.Primary && c.Epoch == epoch {
+			b.trash = slices.Delete(b.trash, i, i+1)
+			b.copies[id] = c
+			return nil
+		}
+	}
+	return fmt.Errorf("restore volume %s: %w: no copy of epoch %d is in the trash", id, cluster.ErrNotFound, epoch)
 }
 
 // Purge implements volume.Backend.
@@ -317,5 +348,6 @@ func (b *Backend) Purge(_ context.Context, before time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	maps.DeleteFunc(b.aside, func(_ string, put time.Time) bool { return put.Before(before) })
+	b.trash = slices.DeleteFunc(b.trash, func(c *held) bool { return c.Changed.Before(before) })
 	return nil
 }
