@@ -3,7 +3,6 @@ package btrfs
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/feed"
 )
 
 const program = "btrfs"
@@ -66,82 +66,9 @@ func explain(said string, err error) error {
 	}
 }
 
-// receive applies a stream below dir, and can reach nothing outside it. It returns when the
-// program has ended and stream has come to its own end.
+// receive applies a stream below dir, and can reach nothing outside it.
 func receive(ctx context.Context, dir string, stream io.Reader) error {
-	out, w, err := widePipe()
-	if err != nil {
-		return err
-	}
-	in := &endReader{r: stream}
-	fed := make(chan struct{})
-	go func() {
-		defer close(fed)
-		// An error of the program's side is the program's to tell.
-		_, _ = io.Copy(w, in)
-		w.Close()
-	}()
-	err = run(ctx, out, "receive", "--chroot", dir)
-	out.Close() // whatever is still being written is for nobody
-	select {
-	case <-fed:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	if in.err != nil && !errors.Is(in.err, io.EOF) {
-		return in.err // a stream that was cut is why the program ended as it did
-	}
-	if err != nil {
-		return err
-	}
-	// The program stops reading at the end mark; the transfer's own check comes behind it.
-	_, err = io.Copy(io.Discard, in)
-	return err
-}
-
-// endReader remembers how a stream ended.
-type endReader struct {
-	r   io.Reader
-	err error
-}
-
-// WriteTo implements io.WriterTo, where the stream does: it has its data in larger pieces.
-func (e *endReader) WriteTo(w io.Writer) (int64, error) {
-	from, ok := e.r.(io.WriterTo)
-	if !ok {
-		return io.Copy(w, onlyReader{e})
-	}
-	watched := &failingWriter{w: w}
-	n, err := from.WriteTo(watched)
-	switch {
-	case err == nil:
-		e.err = io.EOF
-	case watched.err == nil:
-		e.err = err
-	}
-	return n, err
-}
-
-// A failingWriter remembers that it was the writer that failed.
-type failingWriter struct {
-	w   io.Writer
-	err error
-}
-
-func (f *failingWriter) Write(p []byte) (int, error) {
-	n, err := f.w.Write(p)
-	if err != nil {
-		f.err = err
-	}
-	return n, err
-}
-
-func (e *endReader) Read(p []byte) (int, error) {
-	n, err := e.r.Read(p)
-	if err != nil {
-		e.err = err
-	}
-	return n, err
+	return feed.Program(ctx, stream, func(in *os.File) error { return run(ctx, in, "receive", "--chroot", dir) })
 }
 
 // limit sets how much a subvolume may hold; zero means no limit. It switches the quota of the

@@ -1,7 +1,6 @@
 package btrfs
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -11,9 +10,9 @@ import (
 	"runtime"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/feed"
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/copydir"
 	"github.com/drover/drover/volume/dir"
@@ -97,7 +96,7 @@ func send(ctx context.Context, subvolume, parent string, flags uint64, w io.Writ
 		}
 		args.parentRoot, args.cloneCount, args.cloneSources = info.TreeID, 1, &info.TreeID
 	}
-	out, in, err := widePipe()
+	out, in, err := feed.Pipe()
 	if err != nil {
 		return err
 	}
@@ -111,9 +110,7 @@ func send(ctx context.Context, subvolume, parent string, flags uint64, w io.Writ
 	}()
 	// Closing the reading end is what makes the kernel give up.
 	stop := context.AfterFunc(ctx, func() { out.Close() })
-	buffered := bufio.NewWriterSize(w, chunk)
-	_, copyErr := io.Copy(buffered, onlyReader{out})
-	copyErr = errors.Join(copyErr, buffered.Flush())
+	_, copyErr := feed.Copy(w, out)
 	stop()
 	out.Close()
 	sendErr := <-sent
@@ -127,26 +124,6 @@ func send(ctx context.Context, subvolume, parent string, flags uint64, w io.Writ
 	}
 	return nil
 }
-
-const (
-	// pipeSize is that of the pipes that streams go through: the kernel's most for everybody. With
-	// its default both sides would spend their time on waking each other up.
-	pipeSize = 1 << 20
-	// chunk is how much is written at once: a packet of a transport, whatever the kernel gives.
-	chunk = 255 << 10
-)
-
-func widePipe() (r, w *os.File, err error) {
-	if r, w, err = os.Pipe(); err != nil {
-		return nil, nil, err
-	}
-	// Refused where a user has many; then it is as wide as it is.
-	_, _ = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, pipeSize)
-	return r, w, nil
-}
-
-// onlyReader hides that of a file which would keep a buffered writer from reading into its buffer.
-type onlyReader struct{ io.Reader }
 
 // differs reports whether the content has changed since a snapshot, in more than times.
 func (c *subvolumes) differs(ctx context.Context, name cluster.SnapshotName) (bool, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/internal/durable"
 	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/inuse"
 )
 
 // A Record is what a copy is, as it is kept on disk.
@@ -188,7 +189,7 @@ func (c *Copy) close() error {
 	if !c.Record().Open {
 		return nil
 	}
-	if user := userOf(c.Data()); user != "" {
+	if user := inuse.By(c.Data()); user != "" {
 		return fmt.Errorf("%w: close volume %s: in use by %s", cluster.ErrConflict, c.ID, user)
 	}
 	return c.Note(func(r *Record) { r.Open = false })

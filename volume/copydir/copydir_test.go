@@ -130,13 +130,3 @@ func TestTheMountRoot(t *testing.T) {
 		t.Errorf("a removed volume is still shown: %v", err)
 	}
 }
-
-func TestPlace(t *testing.T) {
-	device, inside, ok := place("/proc/self")
-	if !ok || device == "" || inside != "/self" {
-		t.Errorf("/proc/self is %q in %q, %t", inside, device, ok)
-	}
-	if got := unescape(`/a\040b\134c`); got != `/a b\c` {
-		t.Errorf("unescaped to %q", got)
-	}
-}

@@ -1,4 +1,4 @@
-package copydir
+package inuse
 
 import (
 	"os"

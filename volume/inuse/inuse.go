@@ -1,4 +1,10 @@
-package copydir
+// Package inuse finds out who uses the files below a directory.
+//
+//	if user := inuse.By(path); user != "" { ... "in use by " + user }
+//
+// It looks at every process of this host, also at those that see the files under another name, as
+// containers do. It sees what its own user may see: as root, all.
+package inuse
 
 import (
 	"cmp"
@@ -8,8 +14,8 @@ import (
 	"strings"
 )
 
-// userOf returns who uses the files below root, or "".
-func userOf(root string) string {
+// By returns who has files below root open for writing, or mounted for itself; "" if nobody has.
+func By(root string) string {
 	return cmp.Or(writerBelow(root), mounterOf(root))
 }
 
