@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"unsafe"
 
-
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/internal/feed"
 	"github.com/drover/drover/volume"
