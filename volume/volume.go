@@ -179,6 +179,8 @@ type Properties struct {
 	// AnyBase: a difference may build on any snapshot that the receiver holds, not only on the one
 	// that it is at. So older ones are worth keeping, for nodes that hold no newer one.
 	AnyBase bool `json:"any_base"`
+	// Bases: a difference can still build on a snapshot that was dropped: see Copy.Bases.
+	Bases bool `json:"bases"`
 	// Resumable: a transfer that was cut goes on where it stopped.
 	Resumable bool `json:"resumable"`
 	// Enforced: the size limit of a volume stops its writers. Otherwise it is only checked,

@@ -1,0 +1,200 @@
+package zfs
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume"
+)
+
+// The user properties of a dataset that holds a copy.
+const (
+	propVolume      = "drover:volume"
+	propRole        = "drover:role"
+	propEpoch       = "drover:epoch"
+	propOpen        = "drover:open"
+	propChanged     = "drover:changed"
+	propName        = "drover:name"
+	propApplication = "drover:application"
+	propRollback    = "drover:rollback"
+	// propTrash is why the copy was put away: "removed", "replaced", "diverged"; propSince is when.
+	propTrash = "drover:trash"
+	propSince = "drover:since"
+	// propOwner is "uid:gid" of the root directory, until it was mounted for the first time.
+	propOwner = "drover:owner"
+	// propSnapshot marks the snapshots that Drover has made: "round", "kept" or "clone".
+	propSnapshot = "drover:snapshot"
+)
+
+// What propSnapshot says of a snapshot.
+const (
+	forTransfer = "round"
+	forUser     = "kept"
+	forClone    = "clone"
+)
+
+// A value is that of a property and where it comes from: "local", "received", "-" for what ZFS
+// counts itself, and others.
+type value struct{ text, source string }
+
+// A dataset is a file system of the pool with its snapshots and bookmarks, as it was listed.
+type dataset struct {
+	name       string
+	properties map[string]value
+	// snapshots and bookmarks are from old to new. Not all are Drover's.
+	snapshots, bookmarks []*snapshot
+	// partial is what has arrived of a stream that was cut.
+	partial *volume.Partial
+}
+
+// A snapshot is one, or a bookmark of one.
+type snapshot struct {
+	name       string // without the dataset
+	properties map[string]value
+}
+
+// own returns a user property of Drover's that was set here, or "".
+func (d *dataset) own(property string) string {
+	if v := d.properties[property]; v.source == "local" && v.text != "-" {
+		return v.text
+	}
+	return ""
+}
+
+func (d *dataset) volume() cluster.VolumeID { return cluster.VolumeID(d.own(propVolume)) }
+func (d *dataset) role() cluster.Role       { return cluster.Role(d.own(propRole)) }
+func (d *dataset) discarded() bool          { return d.own(propTrash) != "" }
+
+// mayWrite: it was opened and not closed since. Whether it is mounted is another matter.
+func (d *dataset) mayWrite() bool { return d.own(propOpen) == "on" }
+func (d *dataset) mounted() bool  { return d.properties["mounted"].text == "yes" }
+func (d *dataset) encrypted() bool {
+	return !slices.Contains([]string{"", "-", "off"}, d.properties["encryption"].text)
+}
+
+// locked: it is encrypted and its key is not loaded.
+func (d *dataset) locked() bool { return d.properties["keystatus"].text == "unavailable" }
+
+func (d *dataset) epoch() cluster.Epoch {
+	n, _ := strconv.ParseUint(d.own(propEpoch), 10, 64) // only ever set from one
+	return cluster.Epoch(n)
+}
+
+func (d *dataset) number(property string) int64 { return number(d.properties, property) }
+
+func number(properties map[string]value, property string) int64 {
+	n, _ := strconv.ParseInt(properties[property].text, 10, 64) // "-" is none
+	return n
+}
+
+func (d *dataset) when(property string) time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, d.own(property)) // only ever set by stamp
+	return t
+}
+
+// token is that of a stream that was cut, or "".
+func (d *dataset) token() string {
+	if t := d.properties["receive_resume_token"].text; t != "-" {
+		return t
+	}
+	return ""
+}
+
+// snapshot returns the one of that name, or nil.
+func (d *dataset) snapshot(name cluster.SnapshotName) *snapshot { return named(d.snapshots, name) }
+
+func named(all []*snapshot, name cluster.SnapshotName) *snapshot {
+	for _, s := range all {
+		if s.name == string(name) {
+			return s
+		}
+	}
+	return nil
+}
+
+// purpose is what Drover has made it for, here or where it came from; "" for somebody else's.
+func (s *snapshot) purpose() string {
+	if v := s.properties[propSnapshot]; v.source == "local" || v.source == "received" {
+		return v.text
+	}
+	return ""
+}
+
+// counts: it is of use to Drover beyond this host.
+func (s *snapshot) counts() bool { return s.purpose() == forTransfer || s.purpose() == forUser }
+
+func (s *snapshot) guid() string    { return s.properties["guid"].text }
+func (s *snapshot) foreign() bool   { return s.purpose() == "" }
+func (s *snapshot) written() int64  { return number(s.properties, "written") }
+func (s *snapshot) clones() string  { return strings.Trim(s.properties["clones"].text, "-") }
+func (s *snapshot) created() int64  { return number(s.properties, "createtxg") }
+func (s *snapshot) bytes() int64    { return number(s.properties, "referenced") }
+func (s *snapshot) time() time.Time { return time.Unix(number(s.properties, "creation"), 0).UTC() }
+
+// noun is the snapshot as the cluster knows it.
+func (s *snapshot) noun() cluster.Snapshot {
+	return cluster.Snapshot{Name: cluster.SnapshotName(s.name), GUID: s.guid(), Created: s.time(), Bytes: s.bytes(), Kept: s.purpose() == forUser}
+}
+
+// head returns the snapshot that the content is exactly at: the newest of Drover's after which
+// nothing was written, whoever else has made snapshots since.
+func (d *dataset) head() *snapshot {
+	if d.mayWrite() || d.number("written") != 0 {
+		return nil
+	}
+	for _, s := range slices.Backward(d.snapshots) {
+		if s.counts() {
+			return s
+		}
+		if s.written() != 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// copyOf is a dataset as the contract shows it.
+func (b *Backend) copyOf(d *dataset, all *inventory) volume.Copy {
+	c := volume.Copy{Volume: d.volume(), Role: d.role(), Epoch: d.epoch(), Open: d.mayWrite() && d.mounted(),
+		Path: b.Path(d.volume()), UsedBytes: d.number("referenced"), LimitBytes: d.number("refquota"),
+		Changed: d.when(propChanged), Rollback: d.own(propRollback),
+		Labels: &volume.Labels{Name: d.own(propName), Application: cluster.AppName(d.own(propApplication))}}
+	for _, s := range d.snapshots {
+		if s.counts() {
+			c.Snapshots = append(c.Snapshots, s.noun())
+		}
+	}
+	for _, s := range d.bookmarks {
+		if d.snapshot(cluster.SnapshotName(s.name)) == nil {
+			c.Bases = append(c.Bases, s.noun())
+		}
+	}
+	if head := d.head(); head != nil {
+		c.Head = head.guid()
+	}
+	c.Partial = d.partial
+	c.Warning = d.warning(all)
+	return c
+}
+
+// warning is what the operator should know of the copy.
+func (d *dataset) warning(all *inventory) string {
+	switch {
+	case all.health != healthy:
+		return all.health
+	case d.locked():
+		return "its encryption key is not loaded on this node: zfs load-key " + d.name
+	case all.tight():
+		return "the pool is nearly full"
+	}
+	return ""
+}
+
+func sortCopies(copies []volume.Copy) []volume.Copy {
+	slices.SortFunc(copies, func(a, b volume.Copy) int { return cmp.Compare(a.Volume, b.Volume) })
+	return copies
+}

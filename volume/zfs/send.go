@@ -1,0 +1,105 @@
+package zfs
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/feed"
+	"github.com/drover/drover/volume"
+)
+
+// Send implements volume.Backend. The stream is ZFS's own, with the properties of the dataset; any
+// `zfs receive` takes it.
+func (b *Backend) Send(ctx context.Context, d volume.Delta, w io.Writer) error {
+	args, err := b.sendArgs(ctx, d)
+	if err == nil {
+		err = b.send(ctx, args, w)
+	}
+	if err != nil {
+		return fmt.Errorf("send %s: %w", d, err)
+	}
+	return nil
+}
+
+func (b *Backend) send(ctx context.Context, args []string, w io.Writer) error {
+	out, in, err := feed.Pipe()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sent := make(chan error, 1)
+	go func() {
+		defer in.Close()
+		sent <- stream(ctx, nil, in, "zfs", append([]string{"send"}, args...)...)
+	}()
+	_, copyErr := feed.Copy(w, out)
+	out.Close() // a program that still writes does so for nobody
+	if copyErr != nil {
+		cancel()
+		<-sent
+		return copyErr
+	}
+	return <-sent
+}
+
+// sendArgs are the arguments of `zfs send` for a delta: blocks as they are on disk (-c -L -e),
+// encrypted ones raw (-w), and the properties (-p) unless the base is a bookmark, from which ZFS can't
+// send them; the round after brings them.
+func (b *Backend) sendArgs(ctx context.Context, d volume.Delta) ([]string, error) {
+	if d.Files {
+		return nil, fmt.Errorf("%w: the zfs backend ships to zfs only", cluster.ErrUnsupported)
+	}
+	if len(d.Resume) > 0 {
+		return []string{"-t", string(d.Resume)}, nil
+	}
+	here, err := b.find(ctx, d.Volume)
+	if err != nil {
+		return nil, err
+	}
+	if here.snapshot(d.To) == nil {
+		return nil, fmt.Errorf("snapshot %s: %w", d.To, cluster.ErrNotFound)
+	}
+	args := []string{"-c", "-e"}
+	if b.features().has("large_blocks") {
+		args = append(args, "-L")
+	}
+	if here.encrypted() {
+		args = append(args, "-w")
+	}
+	mark := "@"
+	switch {
+	case d.From != "" && here.snapshot(d.From) == nil && named(here.bookmarks, d.From) == nil:
+		return nil, fmt.Errorf("%w: the base %s is gone", cluster.ErrStale, d.From)
+	case d.From != "" && here.snapshot(d.From) == nil:
+		mark = "#"
+	default:
+		args = append(args, "-p")
+	}
+	if d.From != "" {
+		args = append(args, "-i", mark+string(d.From))
+	}
+	return append(args, here.name+"@"+string(d.To)), nil
+}
+
+// Estimate implements volume.Estimator: ZFS knows it without reading the data.
+func (b *Backend) Estimate(ctx context.Context, d volume.Delta) (int64, error) {
+	args, err := b.sendArgs(ctx, d)
+	if err != nil {
+		return 0, err
+	}
+	out, err := run(ctx, "zfs", append([]string{"send", "-nP"}, args...)...)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(out) {
+		if size, ok := strings.CutPrefix(strings.TrimSpace(line), "size\t"); ok {
+			return strconv.ParseInt(size, 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("estimate %s: zfs send -nP said no size: %q", d, out)
+}

@@ -1,0 +1,221 @@
+package zfs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	gozfs "github.com/mistifyio/go-zfs/v4"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume"
+)
+
+// trash is the dataset that holds what was put away. No volume can have this name: it has a colon.
+func (b *Backend) trash() string { return b.root + "/drover:trash" }
+
+// removed is why copies are in the trash that Remove put there.
+const removed = "removed"
+
+// setAside puts a copy away under a name that says what it was and when. The property is what
+// counts; a crash before the dataset is renamed leaves it in its place, in the trash all the same.
+func (b *Backend) setAside(ctx context.Context, d *dataset, why string) (string, error) {
+	now := time.Now().UTC()
+	if err := set(ctx, d.name, map[string]string{propTrash: why, propSince: now.Format(time.RFC3339Nano), "readonly": "on"}); err != nil {
+		return "", err
+	}
+	b.changed()
+	name := path.Join(b.trash(), fmt.Sprintf("%s.%s.%s", path.Base(d.name), why, now.Format("20060102T150405.000")))
+	if err := rename(ctx, d.name, name); err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+// rename renames a dataset without a look at whether it is mounted.
+func rename(ctx context.Context, from, to string) error { return zfs(ctx, "rename", "-u", from, to) }
+
+// Remove implements volume.Backend.
+func (b *Backend) Remove(ctx context.Context, id cluster.VolumeID) error {
+	defer b.hold(id)()
+	d, err := b.find(ctx, id)
+	switch {
+	case errors.Is(err, cluster.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case d.mayWrite() || d.mounted():
+		return fmt.Errorf("%w: remove volume %s: it is open", cluster.ErrConflict, id)
+	}
+	_, err = b.setAside(ctx, d, removed)
+	return err
+}
+
+// discarded returns the datasets in the trash, oldest first.
+func (b *Backend) discarded(ctx context.Context) ([]*dataset, *inventory, error) {
+	all, err := b.list(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var found []*dataset
+	for _, d := range all.datasets {
+		if d.volume() != "" && d.discarded() {
+			found = append(found, d)
+		}
+	}
+	slices.SortFunc(found, func(a, b *dataset) int { return cmp.Compare(a.own(propSince), b.own(propSince)) })
+	return found, all, nil
+}
+
+// Trash implements volume.Backend.
+func (b *Backend) Trash(ctx context.Context) ([]volume.Copy, error) {
+	found, all, err := b.discarded(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the trash: %w", err)
+	}
+	var copies []volume.Copy
+	for _, d := range found {
+		if d.own(propTrash) == removed {
+			c := b.copyOf(d, all)
+			c.Path = d.name
+			copies = append(copies, c)
+		}
+	}
+	return copies, nil
+}
+
+// Restore implements volume.Backend.
+func (b *Backend) Restore(ctx context.Context, id cluster.VolumeID, epoch cluster.Epoch) error {
+	defer b.hold(id)()
+	switch _, err := b.find(ctx, id); {
+	case err == nil:
+		return fmt.Errorf("restore volume %s: %w", id, cluster.ErrExists)
+	case !errors.Is(err, cluster.ErrNotFound):
+		return err
+	}
+	found, _, err := b.discarded(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range slices.Backward(found) {
+		if d.volume() == id && d.own(propTrash) == removed && d.role() == cluster.Primary && d.epoch() == epoch {
+			return b.bringBack(ctx, d)
+		}
+	}
+	return fmt.Errorf("restore volume %s: %w: no copy of epoch %d is in the trash", id, cluster.ErrNotFound, epoch)
+}
+
+// bringBack takes a primary copy out of the trash.
+func (b *Backend) bringBack(ctx context.Context, d *dataset) error {
+	home, err := b.free(ctx, d.volume(), d.own(propName))
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(d.name, b.trash()+"/") {
+		if err := rename(ctx, d.name, home); err != nil {
+			return err
+		}
+	} else {
+		home = d.name // a crash came before it was renamed
+	}
+	if err := set(ctx, home, map[string]string{"readonly": "off"}); err != nil {
+		return err
+	}
+	return zfs(ctx, "inherit", propTrash, home)
+}
+
+// Purge implements volume.Backend.
+func (b *Backend) Purge(ctx context.Context, before time.Time) error {
+	found, _, err := b.discarded(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, d := range found {
+		if d.when(propSince).Before(before) {
+			errs = append(errs, b.purge(ctx, d))
+		}
+	}
+	b.changed()
+	return errors.Join(errs...)
+}
+
+// purge destroys a dataset with its snapshots. Clones of them outlive it: each takes over what it
+// shares with it.
+func (b *Backend) purge(ctx context.Context, d *dataset) error {
+	for _, s := range d.snapshots {
+		for clone := range strings.SplitSeq(s.clones(), ",") {
+			if clone == "" {
+				continue
+			}
+			if err := zfs(ctx, "promote", clone); err != nil {
+				return fmt.Errorf("purge %s: %w", d.name, err)
+			}
+		}
+	}
+	b.changed()
+	all, err := b.list(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all.datasets, func(now *dataset) bool { return now.name == d.name })
+	if i < 0 {
+		return nil
+	}
+	for _, s := range all.datasets[i].snapshots {
+		if err := zfs(ctx, "release", holdTag, d.name+"@"+s.name); err != nil && !strings.Contains(err.Error(), "no such tag") {
+			return fmt.Errorf("purge %s: %w", d.name, err)
+		}
+	}
+	err = library(ctx, func() error { return (&gozfs.Dataset{Name: d.name}).Destroy(gozfs.DestroyRecursive) })
+	if err != nil {
+		return fmt.Errorf("purge %s: %w", d.name, err)
+	}
+	// The snapshot that a clone of the present content hung on was made for it alone.
+	if origin := d.properties["origin"].text; strings.Contains(origin, "@clone-"+string(d.volume())) {
+		return b.destroy(ctx, origin)
+	}
+	return nil
+}
+
+// Resize implements volume.Backend.
+func (b *Backend) Resize(ctx context.Context, id cluster.VolumeID, bytes int64) error {
+	defer b.hold(id)()
+	d, err := b.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	limit := "none"
+	if bytes > 0 {
+		limit = strconv.FormatInt(bytes, 10)
+	}
+	return set(ctx, d.name, map[string]string{"refquota": limit})
+}
+
+// Label implements volume.Labeler. A name that somebody else's dataset has is shown as a property only.
+func (b *Backend) Label(ctx context.Context, id cluster.VolumeID, l volume.Labels) error {
+	defer b.hold(id)()
+	d, err := b.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	if l.Name != "" && l.Name != d.own(propName) {
+		home, err := b.free(ctx, id, l.Name)
+		if err != nil {
+			return err
+		}
+		if home != d.name {
+			if err := rename(ctx, d.name, home); err != nil {
+				return err
+			}
+			d.name = home
+		}
+	}
+	return set(ctx, d.name, map[string]string{propName: l.Name, propApplication: string(l.Application)})
+}
