@@ -29,9 +29,13 @@ type handlers struct {
 	streams sync.WaitGroup
 }
 
+func (h *handlers) parse(r *sftp.Request) (file, error) {
+	return parsePath(r.Filepath, h.server.names().resolve)
+}
+
 // Fileread serves copy.json and the streams of snapshots.
 func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
-	f, err := parsePath(r.Filepath)
+	f, err := h.parse(r)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +89,7 @@ func (h *handlers) find(id cluster.VolumeID) (volume.Copy, error) {
 
 // Filewrite receives a stream.
 func (h *handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
-	f, err := parsePath(r.Filepath)
+	f, err := h.parse(r)
 	if err != nil {
 		return nil, err
 	}
@@ -134,11 +138,14 @@ func (h *handlers) Filecmd(r *sftp.Request) error {
 	return sftp.ErrSSHFxPermissionDenied
 }
 
-// Filelist lists directories and describes files.
+// Filelist lists directories and describes files. What is incoming is between nodes.
 func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
-	f, err := parsePath(r.Filepath)
+	f, err := h.parse(r)
 	if err != nil {
 		return nil, err
+	}
+	if f.part == partIncoming && h.from == "" {
+		return nil, sftp.ErrSSHFxNoSuchFile
 	}
 	if r.Method != "List" {
 		return h.describe(f)
@@ -152,7 +159,11 @@ func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 		return listing{}, nil
 	case f.volume != "":
 		_, err := h.find(f.volume)
-		return listing{directory(partSnapshots), directory(partIncoming), regular(partCopy, 0, time.Time{})}, err
+		parts := listing{directory(partSnapshots), regular(partCopy, 0, time.Time{})}
+		if h.from != "" {
+			parts = append(parts, directory(partIncoming))
+		}
+		return parts, err
 	case strings.Trim(r.Filepath, "/") == "":
 		return listing{directory("volumes")}, nil
 	}
@@ -161,8 +172,9 @@ func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 		return nil, status(err)
 	}
 	var all listing
+	names := h.server.names()
 	for _, c := range copies {
-		all = append(all, directory(string(c.Volume)))
+		all = append(all, directory(names.shown(c.Volume)))
 	}
 	return all, nil
 }
