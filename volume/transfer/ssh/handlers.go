@@ -61,8 +61,7 @@ func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	}
 }
 
-// readable reports why a snapshot cannot be read here, if so. Making a stream of a snapshot that
-// has no content of its own would change what it means, in the middle of a move maybe.
+// readable reports why a snapshot cannot be read here, if so.
 func (h *handlers) readable(d volume.Delta) error {
 	held, err := h.find(d.Volume)
 	if err != nil {
@@ -72,10 +71,16 @@ func (h *handlers) readable(d volume.Delta) error {
 	switch {
 	case i < 0:
 		return sftp.ErrSSHFxNoSuchFile
-	case h.server.Backend.Properties().Instant, held.Snapshots[i].Kept, held.Snapshots[i].GUID == held.Head:
+	case h.hasContent(held, held.Snapshots[i]):
 		return nil
 	}
 	return status(fmt.Errorf("%w: snapshot %s has been written over; one that is made to be kept can be read", cluster.ErrRefused, d.To))
+}
+
+// hasContent reports whether a snapshot has content of its own. Making a stream of one that has not
+// would change what it means, in the middle of a move maybe.
+func (h *handlers) hasContent(held volume.Copy, s cluster.Snapshot) bool {
+	return h.server.Backend.Properties().Instant || s.Kept || s.GUID == held.Head
 }
 
 // find returns the copy of a volume on this node, or an error for the client.
@@ -97,7 +102,7 @@ func (h *handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 		return nil, sftp.ErrSSHFxPermissionDenied
 	}
 	if h.from == "" {
-		return nil, status(errUser)
+		return nil, errUser
 	}
 	if f.image != "" {
 		return h.incomingImage(f.image)
@@ -208,6 +213,7 @@ func (h *handlers) describe(f file) (sftp.ListerAt, error) {
 	return nil, sftp.ErrSSHFxNoSuchFile
 }
 
+// snapshots lists those that can be read.
 func (h *handlers) snapshots(id cluster.VolumeID) (listing, error) {
 	held, err := h.find(id)
 	if err != nil {
@@ -215,7 +221,9 @@ func (h *handlers) snapshots(id cluster.VolumeID) (listing, error) {
 	}
 	var all listing
 	for _, s := range held.Snapshots {
-		all = append(all, regular(string(s.Name), s.Bytes, s.Created))
+		if h.hasContent(held, s) {
+			all = append(all, regular(string(s.Name), s.Bytes, s.Created))
+		}
 	}
 	return all, nil
 }

@@ -218,8 +218,8 @@ func (s *Server) files(ctx context.Context, client *ssh.ServerConn, channel ssh.
 	channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
 }
 
-// errUser: users look, nodes ship.
-var errUser = fmt.Errorf("%w: this key may only read", cluster.ErrForbidden)
+// errUser: users look, nodes ship. It has the code for which clients of people have words.
+var errUser = fmt.Errorf("this key may only read: %w", sftp.ErrSSHFxPermissionDenied)
 
 // errNode: an owner sends, and no other node has a use for the data. So a node that was taken over
 // gets at the volumes that it holds, and at no others.

@@ -111,11 +111,12 @@ func TestStockClient(t *testing.T) {
 		}
 	}
 	for script, why := range map[string]string{
-		"put names.go /volumes/pgdata/incoming/s2": "may only read",
+		"put names.go /volumes/pgdata/incoming/s2": "Permission denied",
 		"rm /volumes/pgdata/snapshots/kept":        "Permission denied",
 		"ls /volumes/pgdata/incoming":              "not found",
 		"ls /volumes/ghost/snapshots":              "not found",
 		"get /volumes/pgdata/snapshots/ghost":      "not found",
+		"get /volumes/pgdata/snapshots/s1":         "not found", // made for a transfer, and written over
 	} {
 		if out, err := c.run("", script+"\n"); err == nil || !strings.Contains(out, why) {
 			t.Errorf("%s: %v, want one that says %q:\n%s", script, err, why, out)
