@@ -1,5 +1,7 @@
 package cluster
 
+import "maps"
+
 // A Slice is what the control service tells one node: its part of the configuration and what it
 // must know of others to act on it. A node gets a new one only when its own part changed.
 type Slice struct {
@@ -13,6 +15,8 @@ type Slice struct {
 	// Owners tells, for each volume of which this node reported a copy but that another node
 	// owns, the record of its owner.
 	Owners []Ownership `json:"owners,omitempty"`
+	// Names are those of the volumes of Owners that have one.
+	Names map[VolumeID]string `json:"names,omitempty"`
 	// Deleted are the volumes of which this node reported a copy and that a user deleted.
 	Deleted []VolumeID `json:"deleted,omitempty"`
 	// Moves that are open and begin or end here.
@@ -25,6 +29,8 @@ type Slice struct {
 	Routes []Route `json:"routes"`
 	// Nodes of the whole cluster, with the keys that identify them.
 	Nodes []Node `json:"nodes"`
+	// Keys are those of the users who may read volumes.
+	Keys []UserKey `json:"keys,omitempty"`
 }
 
 // An OwnedVolume is a volume with the record that lets this node write it.
@@ -52,6 +58,21 @@ func (s Slice) Application(name AppName) Application {
 		}
 	}
 	return Application{}
+}
+
+// VolumeNames returns what the volumes of which this node has a copy, or will get one, are called.
+func (s Slice) VolumeNames() map[VolumeID]string {
+	names := maps.Clone(s.Names)
+	if names == nil {
+		names = map[VolumeID]string{}
+	}
+	for _, v := range s.Volumes {
+		names[v.Volume.ID] = v.Volume.Name
+	}
+	for _, a := range s.Arriving {
+		names[a.Volume.ID] = a.Volume.Name
+	}
+	return names
 }
 
 // Peer returns the node with that id.

@@ -23,6 +23,7 @@ type draft struct {
 	nodes        *overlay[cluster.NodeID, cluster.Node]
 	routes       *overlay[int, cluster.Route]
 	departures   *overlay[cluster.AppName, departure]
+	keys         *overlay[string, cluster.UserKey]
 	events       []cluster.Event
 	start        bool // the service starts
 
@@ -50,7 +51,7 @@ func (s *Service) newDraft() *draft {
 		applications: newOverlay(m.applications), volumes: newOverlay(m.volumes),
 		leases: newOverlay(m.leases), ownerships: newOverlay(m.ownerships),
 		moves: newOverlay(m.moves), nodes: newOverlay(m.nodes),
-		routes: newOverlay(m.routes), departures: newOverlay(m.departures),
+		routes: newOverlay(m.routes), departures: newOverlay(m.departures), keys: newOverlay(m.keys),
 		unsettledVolumes: set[cluster.VolumeID]{}, unsettledApps: set[cluster.AppName]{},
 		concerned: set[cluster.NodeID]{}, pins: map[string]cluster.Revision{},
 		unheard: sync.OnceValue(s.unheard),
@@ -205,7 +206,9 @@ func (d *draft) changesConfiguration() bool {
 }
 
 // changesEveryone reports whether the draft changes what is part of every slice.
-func (d *draft) changesEveryone() bool { return len(d.routes.fresh)+len(d.nodes.fresh) > 0 }
+func (d *draft) changesEveryone() bool {
+	return len(d.routes.fresh)+len(d.nodes.fresh)+len(d.keys.fresh) > 0
+}
 
 // batch returns the draft as one atomic write.
 func (d *draft) batch() (store.Batch, error) {
@@ -213,7 +216,7 @@ func (d *draft) batch() (store.Batch, error) {
 	conditions := map[string]cluster.Revision{}
 	for _, table := range []interface {
 		stage(*store.Batch, map[string]cluster.Revision) error
-	}{d.applications, d.volumes, d.leases, d.ownerships, d.moves, d.nodes, d.routes, d.departures} {
+	}{d.applications, d.volumes, d.leases, d.ownerships, d.moves, d.nodes, d.routes, d.departures, d.keys} {
 		if err := table.stage(&b, conditions); err != nil {
 			return store.Batch{}, err
 		}

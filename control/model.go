@@ -36,6 +36,7 @@ type model struct {
 	nodes        *table[cluster.NodeID, cluster.Node]
 	routes       *table[int, cluster.Route]
 	departures   *table[cluster.AppName, departure]
+	keys         *table[string, cluster.UserKey]
 
 	events []cluster.Event // by id
 	index  index
@@ -58,6 +59,7 @@ func newModel() *model {
 		nodes:        newTable("node", func(n cluster.Node) cluster.NodeID { return n.ID }),
 		routes:       newTable("route", func(r cluster.Route) int { return r.External }),
 		departures:   newTable("departure", func(d departure) cluster.AppName { return d.Application }),
+		keys:         newTable("key", func(k cluster.UserKey) string { return k.Name }),
 		index:        newIndex(),
 	}
 }
@@ -95,6 +97,8 @@ func (m *model) load(key string, r store.Record) error {
 		return m.routes.load(r)
 	case m.departures.noun:
 		return m.departures.load(r)
+	case m.keys.noun:
+		return m.keys.load(r)
 	case "event":
 		var e cluster.Event
 		err := json.Unmarshal(r.Value, &e)

@@ -289,6 +289,7 @@ func (w *world) checkStored(r *rapid.T) {
 	sameTable(r, m.nodes, stored.nodes)
 	sameTable(r, m.routes, stored.routes)
 	sameTable(r, m.departures, stored.departures)
+	sameTable(r, m.keys, stored.keys)
 	sameIndex(r, m.index, stored.index)
 }
 

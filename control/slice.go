@@ -3,13 +3,14 @@ package control
 import "github.com/drover/drover/cluster"
 
 // part derives what is a node's own in its slice: everything but the revision, the routes, the
-// nodes and the logs. Its cost grows with what the node has, not with the cluster.
+// nodes, the keys and the logs. Its cost grows with what the node has, not with the cluster.
 func part(m *model, seen observed, node cluster.NodeID) cluster.Slice {
 	return cluster.Slice{
 		Node:         node,
 		Applications: applicationsOn(m, node),
 		Volumes:      volumesOf(m, node),
 		Owners:       ownersFor(m, seen, node),
+		Names:        namesFor(m, seen, node),
 		Deleted:      deletedOn(m, seen, node),
 		Moves:        movesOf(m, node),
 		Arriving:     arrivalsAt(m, seen, node),
@@ -60,6 +61,17 @@ func ownersFor(m *model, seen observed, node cluster.NodeID) []cluster.Ownership
 		v, known := m.volumes.get(id)
 		if o, ok := m.ownerships.get(id); ok && known && !v.Deleted && o.Owner != node {
 			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// namesFor says what the volumes of ownersFor are called.
+func namesFor(m *model, seen observed, node cluster.NodeID) map[cluster.VolumeID]string {
+	out := map[cluster.VolumeID]string{}
+	for _, o := range ownersFor(m, seen, node) {
+		if v, _ := m.volumes.get(o.Volume); v.Name != "" {
+			out[v.ID] = v.Name
 		}
 	}
 	return out

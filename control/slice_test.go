@@ -32,6 +32,14 @@ func modelOf(c cluster.Configuration, owners []cluster.Ownership, moves []cluste
 	return m
 }
 
+// named gives a volume of a model a name.
+func named(m *model, id cluster.VolumeID, name string) *model {
+	r := m.volumes.rows[id]
+	r.value.Name = name
+	m.volumes.rows[id] = r
+	return m
+}
+
 func TestPart(t *testing.T) {
 	using := func(id cluster.VolumeID) *cluster.Attachment { return &cluster.Attachment{Volume: id} }
 	apps := func(list ...cluster.Application) cluster.Configuration {
@@ -79,6 +87,8 @@ func TestPart(t *testing.T) {
 			cluster.Slice{Applications: []cluster.Application{web}}},
 		{"a copy of what another owns comes with the record of its owner",
 			modelOf(apps(), owner("a"), nil, nil), copyOn("c", "v"), "c", cluster.Slice{Owners: owner("a")}},
+		{"and with the volume's name", named(modelOf(apps(), owner("a"), nil, nil), "v", "data"), copyOn("c", "v"), "c",
+			cluster.Slice{Owners: owner("a"), Names: map[cluster.VolumeID]string{"v": "data"}}},
 		{"the owner is not told so twice", modelOf(apps(), owner("a"), nil, nil), copyOn("a", "v"), "a", cluster.Slice{Volumes: owned}},
 		{"without a copy nobody is told", modelOf(apps(), owner("a"), nil, nil), observed{}, "c", cluster.Slice{}},
 		{"of a copy that nobody knows nothing is said", modelOf(apps(), owner("a"), nil, nil), copyOn("c", "stray"), "c", cluster.Slice{}},

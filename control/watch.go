@@ -36,6 +36,7 @@ type watch struct {
 	shared cluster.Revision
 	routes []cluster.Route
 	nodes  []cluster.Node
+	keys   []cluster.UserKey
 
 	moves  map[cluster.MoveID]*movement
 	events signal
@@ -103,10 +104,11 @@ func (s *Service) slice(n *session) cluster.Slice {
 	if s.watch.nodes == nil {
 		s.watch.routes = slices.AppendSeq([]cluster.Route{}, s.model.routes.all())
 		s.watch.nodes = slices.AppendSeq([]cluster.Node{}, s.model.nodes.all())
+		s.watch.keys = slices.Collect(s.model.keys.all())
 	}
 	slice := n.own
 	slice.Revision = max(n.revision, s.watch.shared)
-	slice.Routes, slice.Nodes, slice.Logs = s.watch.routes, s.watch.nodes, n.logs
+	slice.Routes, slice.Nodes, slice.Keys, slice.Logs = s.watch.routes, s.watch.nodes, s.watch.keys, n.logs
 	return slice
 }
 

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -186,7 +187,8 @@ func (a *Agent) Permit(from cluster.NodeID, d volume.Delta) error {
 	return fmt.Errorf("%w: no move brings volume %s from that node to this one", cluster.ErrForbidden, d.Volume)
 }
 
-// PeerOf returns the node that a public key, in authorized_keys form, belongs to.
+// PeerOf returns the node that a public key, in authorized_keys form, belongs to; none for the key
+// of a user.
 func (a *Agent) PeerOf(key string) (cluster.NodeID, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -195,7 +197,14 @@ func (a *Agent) PeerOf(key string) (cluster.NodeID, bool) {
 			return n.ID, true
 		}
 	}
-	return "", false
+	return "", slices.ContainsFunc(a.slice.Keys, func(k cluster.UserKey) bool { return k.Key == key })
+}
+
+// VolumeNames returns what the volumes of which this node has a copy are called.
+func (a *Agent) VolumeNames() map[cluster.VolumeID]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.slice.VolumeNames()
 }
 
 // converge runs passes: at start, on every change and on a tick.

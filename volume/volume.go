@@ -20,7 +20,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -216,6 +218,15 @@ func Settings(backend string, options map[string]string) map[string]string {
 		}
 	}
 	return mine
+}
+
+// NoSettings returns cluster.ErrInvalid if there are settings, for a backend that knows none.
+func (o Options) NoSettings(backend string) error {
+	if len(o.Settings) == 0 {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(o.Settings))
+	return fmt.Errorf("%w: %s: the %s backend has no settings; leave them out", cluster.ErrInvalid, strings.Join(names, ", "), backend)
 }
 
 // Own gives the root directory of a new volume to its owner. An agent that is not root leaves it

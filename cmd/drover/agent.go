@@ -154,7 +154,8 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	server := &ssh.Server{Key: key, Backend: backend, Peers: agent.PeerOf, Permit: agent.Permit, Images: agent, Log: log}
+	server := &ssh.Server{Key: key, Backend: backend, Peers: agent.PeerOf, Permit: agent.Permit, Images: agent,
+		Names: agent.VolumeNames, Log: log}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx, listener) })
 	group.Go(func() error { return agent.Run(ctx) })

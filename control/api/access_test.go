@@ -38,6 +38,9 @@ u a b  GET    /v1/volumes
 u a b  GET    /v1/volumes/:volume
 u a b  GET    /v1/volumes/:volume/snapshots
 u - -  POST   /v1/volumes/:volume/snapshots
+u - -  GET    /v1/keys
+u - -  PUT    /v1/keys/:key
+u - -  DELETE /v1/keys/:key
 u - -  GET    /v1/version
 u - -  GET    /v1/configuration/datasets
 u - -  POST   /v1/configuration/datasets

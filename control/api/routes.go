@@ -27,7 +27,7 @@ type handler func(c *gin.Context, who pki.Identity) (reply, error)
 func (a *api) routes() []route { return slices.Concat(a.droverRoutes(), a.flockerRoutes()) }
 
 func (a *api) droverRoutes() []route {
-	const get, put, post = http.MethodGet, http.MethodPut, http.MethodPost
+	const get, put, post, del = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete
 	return []route{
 		{method: get, path: wire.PathDrover, access: anyone, handle: a.version},
 		// Both hold the environment of all applications, and so passwords: not for nodes.
@@ -59,6 +59,10 @@ func (a *api) droverRoutes() []route {
 		{method: get, path: wire.PathVolume, access: anyone, handle: a.volume},
 		{method: get, path: wire.PathSnapshots, access: anyone, handle: a.snapshots},
 		{method: post, path: wire.PathSnapshots, access: users, handle: a.requestSnapshot},
+
+		{method: get, path: wire.PathKeys, access: users, handle: a.keys},
+		{method: put, path: wire.PathKey, access: users, handle: a.addKey},
+		{method: del, path: wire.PathKey, access: users, handle: a.removeKey},
 	}
 }
 

@@ -15,6 +15,7 @@ type Service interface {
 	MoveService
 	ReportService
 	VolumeService
+	KeyService
 	EventService
 	LogService
 }
@@ -68,6 +69,13 @@ type VolumeService interface {
 	Volumes() []wire.VolumeStatus
 	Volume(nameOrID string) (wire.VolumeStatus, error)
 	RequestSnapshot(ctx context.Context, volume string, r wire.SnapshotRequest) error
+}
+
+// A KeyService keeps the keys of users.
+type KeyService interface {
+	Keys() []cluster.UserKey
+	AddKey(ctx context.Context, name string, r wire.KeyRequest) error
+	RemoveKey(ctx context.Context, name string) error
 }
 
 // An EventService keeps events.

@@ -65,6 +65,7 @@ func TestWhatIsReadArrivesWhole(t *testing.T) {
 		Moves:    []cluster.Move{{ID: "m", Phase: cluster.PhaseHold, Figures: cluster.Figures{Pause: time.Second}}},
 		Volumes: []wire.VolumeStatus{{Volume: cluster.Volume{ID: "v", Name: "my data +%é"}, Ownership: cluster.Ownership{Owner: "n", Epoch: 3},
 			Copies: []wire.CopyStatus{{Node: "n", Copy: cluster.VolumeState{Snapshots: []cluster.Snapshot{{Name: "s", Created: at, Kept: true}}}}}}},
+		Keys:   []cluster.UserKey{{Name: "me", Key: "k", Added: at}},
 		Events: []cluster.Event{{ID: 7, Time: at, Kind: "moved"}},
 	}
 	f.service.Set(func(w *apitest.World) { *w = world })
@@ -91,6 +92,8 @@ func TestWhatIsReadArrivesWhole(t *testing.T) {
 	same("a volume whose name needs quoting", volume, err, world.Volumes[0])
 	snapshots, err := f.user.Snapshots(ctx, "v")
 	same("snapshots", snapshots, err, world.Volumes[0].Copies[0].Copy.Snapshots)
+	keys, err := f.user.Keys(ctx)
+	same("keys", keys, err, world.Keys)
 	events, err := f.user.Events(ctx, 6, 0)
 	same("events", events, err, world.Events)
 }
@@ -132,6 +135,8 @@ func TestWhatIsSaidArrivesWhole(t *testing.T) {
 			return expect(err, ownership, cluster.Ownership{Owner: apitest.NodeB, Epoch: 5, Base: "guid"})
 		}, []any{apitest.NodeA, cluster.MoveID("m"), commit}},
 		{"Failed", func() error { return f.node.Failed(ctx, "m", failure) }, []any{apitest.NodeA, cluster.MoveID("m"), failure}},
+		{"AddKey", func() error { return f.user.AddKey(ctx, "me", wire.KeyRequest{Key: "k"}) }, []any{"me", wire.KeyRequest{Key: "k"}}},
+		{"RemoveKey", func() error { return f.user.RemoveKey(ctx, "me") }, []any{"me"}},
 		{"RequestSnapshot", func() error { return f.user.RequestSnapshot(ctx, "data", wire.SnapshotRequest{Name: "now"}) },
 			[]any{"data", wire.SnapshotRequest{Name: "now"}}},
 	} {

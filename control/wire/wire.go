@@ -37,6 +37,12 @@ const (
 	// revision, with its routes in force. That such requests come is the node's heartbeat.
 	PathNodeSlice = "/v1/nodes/:node/slice"
 
+	// PathKeys: GET []cluster.UserKey, by name.
+	PathKeys = "/v1/keys"
+	// PathKey: PUT a KeyRequest by a user, DELETE by a user. ErrExists: another key has that name,
+	// or that key another name.
+	PathKey = "/v1/keys/:key"
+
 	// PathMoves: GET []cluster.Move, open ones first; POST a MoveRequest by a user.
 	PathMoves = "/v1/moves"
 	// PathMove: GET a cluster.Move; with "since" and "wait" it waits for a change as
@@ -201,6 +207,11 @@ type FailureReport struct {
 // SnapshotRequest asks for a snapshot.
 type SnapshotRequest struct {
 	Name cluster.SnapshotName `json:"name"`
+}
+
+// KeyRequest is a user's public key, as ssh-keygen writes it.
+type KeyRequest struct {
+	Key string `json:"key"`
 }
 
 // Version is the answer of PathDrover.

@@ -57,6 +57,15 @@ func Run(t *testing.T, place func(*testing.T) Harness) {
 		{"a limit that is set is the limit", (*suite).resize},
 		{"what a kept snapshot holds outlives writes", (*suite).kept},
 		{"a restart changes nothing", (*suite).restart},
+		{"a setting that the backend does not know is refused", (*suite).unknownSetting},
+		{"a clone has the content of a snapshot, or of now", (*suite).clone},
+		{"a clone and its source have nothing to do with each other", (*suite).cloneAlone},
+		{"a replica can be cloned", (*suite).cloneReplica},
+		{"a clone of nothing is none", (*suite).cloneNothing},
+		{"rollback goes back to a snapshot and drops the later ones", (*suite).rollback},
+		{"rollback fulfils a wish once", (*suite).rollbackOnce},
+		{"rollback refuses what it must not touch", (*suite).rollbackRefused},
+		{"a volume that was rolled back moves on", (*suite).rollbackMoves},
 		{"an unknown volume is not found", (*suite).unknown},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
@@ -440,6 +449,16 @@ func (s *suite) restart() {
 		s.t.Errorf("(-before +after)\n%s", diff)
 	}
 	s.same(s.a, map[string]string{"file": "one"})
+}
+
+func (s *suite) unknownSetting() {
+	err := s.a.Backend.Create(s.ctx, s.id, volume.Options{Settings: map[string]string{"no-such": "1"}})
+	s.want(err, cluster.ErrInvalid)
+	if !strings.Contains(err.Error(), "no-such") {
+		s.t.Errorf("%v does not name the setting", err)
+	}
+	_, err = volume.Find(s.ctx, s.a.Backend, s.id)
+	s.want(err, cluster.ErrNotFound)
 }
 
 func (s *suite) unknown() {

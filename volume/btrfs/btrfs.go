@@ -5,6 +5,7 @@
 //
 //	<root>/<volume id>/data       the subvolume that applications see; a replica has none
 //	<root>/<volume id>/@<name>    a snapshot: a read-only subvolume
+//	<root>/<volume id>/rollback   what becomes the data in a rollback, and then what was it
 //	<root>/<volume id>/copy.json  what the copy is: role, epoch, snapshots
 //	<root>/trash/                 copies that were removed or set aside
 //
@@ -73,7 +74,7 @@ func Open(path string, o Options) (*Backend, error) {
 	}
 	b := &Backend{path: path, root: root, log: o.Log}
 	for _, c := range root.All() {
-		if err := of(c).recover(); err != nil {
+		if err := b.recover(of(c)); err != nil {
 			c.Broken(err)
 		}
 	}
@@ -103,19 +104,34 @@ func (b *Backend) Copies(context.Context) ([]volume.Copy, error) {
 
 // Create implements volume.Backend.
 func (b *Backend) Create(ctx context.Context, id cluster.VolumeID, o volume.Options) error {
-	_, err := b.root.Add(id, copydir.Record{Role: cluster.Primary, Epoch: 1, Limit: o.LimitBytes}, func(c *copydir.Copy) error {
-		if !isSubvolume(c.Data()) {
-			if err := of(c).place(createSubvolume); err != nil {
-				return err
-			}
+	return b.create(id, o, func(path string) error {
+		if err := b.make(ctx, path, o.LimitBytes, createSubvolume); err != nil {
+			return err
 		}
-		if o.LimitBytes > 0 {
-			if err := b.limit(ctx, c.Data(), o.LimitBytes); err != nil {
-				return err
-			}
-		}
-		return o.Own(c.Data())
+		return o.Own(path)
 	})
+}
+
+// create makes a primary copy with the subvolume that content makes at a path.
+func (b *Backend) create(id cluster.VolumeID, o volume.Options, content func(path string) error) error {
+	if err := o.NoSettings("btrfs"); err != nil {
+		return fmt.Errorf("create volume %s: %w", id, err)
+	}
+	_, err := b.root.Add(id, copydir.Record{Role: cluster.Primary, Epoch: 1, Limit: o.LimitBytes}, func(c *copydir.Copy) error {
+		return content(c.Data())
+	})
+	return err
+}
+
+// make makes a subvolume with a limit, or none at all.
+func (b *Backend) make(ctx context.Context, path string, limit int64, make func(path string) error) error {
+	err := make(path)
+	if err == nil && limit > 0 {
+		err = b.limit(ctx, path, limit)
+	}
+	if err != nil {
+		err = errors.Join(err, deleteSubvolume(path))
+	}
 	return err
 }
 
@@ -124,6 +140,9 @@ func (b *Backend) find(id cluster.VolumeID) (*subvolumes, error) {
 	c, err := b.root.Find(id)
 	if err != nil {
 		return nil, err
+	}
+	if to := c.Record().Reset; to != "" {
+		return nil, fmt.Errorf("%w: volume %s: going back to snapshot %s is not finished", cluster.ErrUnavailable, id, to)
 	}
 	return of(c), nil
 }

@@ -20,12 +20,32 @@ func (c *subvolumes) snapshotPath(name cluster.SnapshotName) string {
 	return filepath.Join(c.Dir, snapshotFile(name))
 }
 
-// recover deletes what a crash left half done, and holds the record against what is there.
-func (c *subvolumes) recover() error {
+// recover finishes or deletes what a crash left half done, and holds the record against what is there.
+func (b *Backend) recover(c *subvolumes) error {
+	if err := b.recoverRollback(c); err != nil {
+		return err
+	}
 	record := c.Record()
 	if err := deleteSubvolume(c.incomingPath()); err != nil {
 		return err
 	}
+	if err := c.deleteStrays(); err != nil {
+		return err
+	}
+	for _, s := range record.Snapshots {
+		if _, err := infoOf(c.snapshotPath(s.Name)); err != nil {
+			return fmt.Errorf("snapshot %s: %w", s.Name, err)
+		}
+	}
+	if record.Role == cluster.Primary && !isSubvolume(c.Data()) {
+		return fmt.Errorf("%s: the subvolume is gone", c.Data())
+	}
+	return nil
+}
+
+// deleteStrays deletes the snapshots that are not on the record.
+func (c *subvolumes) deleteStrays() error {
+	record := c.Record()
 	entries, err := os.ReadDir(c.Dir)
 	if err != nil {
 		return err
@@ -35,19 +55,12 @@ func (c *subvolumes) recover() error {
 		if !is {
 			continue
 		}
-		if _, err := record.Snapshot(name); err != nil {
-			if err := deleteSubvolume(filepath.Join(c.Dir, entry.Name())); err != nil {
-				return err
-			}
+		if _, err := record.Snapshot(name); err == nil {
+			continue
 		}
-	}
-	for _, s := range record.Snapshots {
-		if _, err := infoOf(c.snapshotPath(s.Name)); err != nil {
-			return fmt.Errorf("snapshot %s: %w", s.Name, err)
+		if err := c.deleteSnapshot(name); err != nil {
+			return err
 		}
-	}
-	if record.Role == cluster.Primary && !isSubvolume(c.Data()) {
-		return fmt.Errorf("%s: the subvolume is gone", c.Data())
 	}
 	return nil
 }
@@ -97,24 +110,20 @@ func (b *Backend) Open(ctx context.Context, id cluster.VolumeID, epoch cluster.E
 		return "", err
 	}
 	if record := c.Record(); record.Role == cluster.Replica {
-		if err := b.clone(ctx, c, record); err != nil {
+		if err := b.writable(ctx, c, record); err != nil {
 			return "", fmt.Errorf("open volume %s: %w", id, err)
 		}
 	}
 	return b.Path(id), c.Opened(epoch)
 }
 
-// clone makes the content writable without touching the snapshot that it comes from.
-func (b *Backend) clone(ctx context.Context, c *subvolumes, record copydir.Record) error {
+// writable makes the content writable without touching the snapshot that it comes from.
+func (b *Backend) writable(ctx context.Context, c *subvolumes, record copydir.Record) error {
 	for _, s := range record.Snapshots {
 		if s.GUID != record.Head {
 			continue
 		}
-		err := c.place(func(path string) error { return snapshotSubvolume(c.snapshotPath(s.Name), path, false) })
-		if err == nil && record.Limit > 0 {
-			err = b.limit(ctx, c.Data(), record.Limit)
-		}
-		return err
+		return c.place(func(path string) error { return b.copyOf(ctx, c.snapshotPath(s.Name), path, record.Limit) })
 	}
 	return fmt.Errorf("snapshot %s: %w", record.Head, cluster.ErrNotFound)
 }
@@ -199,7 +208,7 @@ func (b *Backend) Snapshot(_ context.Context, id cluster.VolumeID, name cluster.
 	}
 	path := c.snapshotPath(name)
 	// One that is there and not on the record is what a crash left.
-	if err := deleteSubvolume(path); err != nil {
+	if err := c.deleteSnapshot(name); err != nil {
 		return cluster.Snapshot{}, err
 	}
 	if err := snapshotSubvolume(c.Data(), path, true); err != nil {
@@ -225,6 +234,11 @@ func (b *Backend) Drop(_ context.Context, id cluster.VolumeID, name cluster.Snap
 	if err := c.Update(func(r *copydir.Record) { r.Forget(name) }); err != nil {
 		return err
 	}
+	return c.deleteSnapshot(name)
+}
+
+// deleteSnapshot deletes one that is no longer on the record.
+func (c *subvolumes) deleteSnapshot(name cluster.SnapshotName) error {
 	if err := os.Remove(c.manifestPath(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

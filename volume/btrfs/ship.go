@@ -175,7 +175,7 @@ func (b *Backend) Receive(ctx context.Context, d volume.Delta, r io.Reader) erro
 }
 
 func (b *Backend) receive(ctx context.Context, c *subvolumes, d volume.Delta, r io.Reader) error {
-	if err := deleteSubvolume(c.snapshotPath(d.To)); err != nil {
+	if err := c.deleteSnapshot(d.To); err != nil {
 		return err
 	}
 	start, snapshot, err := peekHeader(r)

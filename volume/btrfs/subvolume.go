@@ -114,6 +114,15 @@ func snapshotSubvolume(source, path string, readOnly bool) error {
 	})
 }
 
+// exchange makes two subvolumes of one directory change places, at once.
+func exchange(one, two string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, one, unix.AT_FDCWD, two, unix.RENAME_EXCHANGE)
+	if err != nil {
+		return fmt.Errorf("exchange %s and %s: %w", one, two, err)
+	}
+	return nil
+}
+
 // deleteSubvolume deletes one that may not exist. Its space becomes free later.
 func deleteSubvolume(path string) error {
 	err := inParent("delete subvolume", path, func(dir *os.File, name string) error {

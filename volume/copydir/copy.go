@@ -27,6 +27,11 @@ type Record struct {
 	Limit     int64              `json:"limit"`
 	Changed   time.Time          `json:"changed"`
 	Snapshots []cluster.Snapshot `json:"snapshots"`
+	// Rollback is the wish of the last rollback.
+	Rollback string `json:"rollback,omitempty"`
+	// Reset, unless empty, is the snapshot that the content has to be made of again before anything
+	// else: a rollback is not finished.
+	Reset cluster.SnapshotName `json:"reset,omitempty"`
 	// Transit is set while a stream is applied in place, and after it was cut.
 	Transit *Transit `json:"transit,omitempty"`
 }
@@ -139,8 +144,11 @@ func (c *Copy) State() volume.Copy {
 		return volume.Copy{Volume: c.ID, Role: cluster.Replica, Warning: "not readable: " + c.broken.Error()}
 	}
 	r := c.Record()
+	if r.Reset != "" {
+		r.Rollback = ""
+	}
 	return volume.Copy{Volume: c.ID, Role: r.Role, Epoch: r.Epoch, Open: r.Open, Path: c.root.Path(c.ID), Head: r.Head,
-		Snapshots: r.Snapshots, LimitBytes: r.Limit, Changed: r.Changed}
+		Snapshots: r.Snapshots, LimitBytes: r.Limit, Changed: r.Changed, Rollback: r.Rollback}
 }
 
 // MayOpen says whether the copy may become a primary of that epoch, and if not, why.
@@ -240,7 +248,7 @@ func (c *Copy) remove() error {
 // SetAside moves the copy into the trash, whole, under a name that says what it was and when.
 func (c *Copy) SetAside(why string) (string, error) {
 	r := c.root
-	name := filepath.Join(r.trash(), fmt.Sprintf("%s.%s@%s", c.ID, why, time.Now().UTC().Format(trashStamp)))
+	name := r.trashName(c.ID, why)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.o.MountRoot != "" {

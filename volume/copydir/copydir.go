@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/durable"
 )
 
 // Options are how to keep copies.
@@ -134,8 +135,9 @@ func (r *Root) All() []*Copy {
 	return all
 }
 
-// Add makes a copy. Prepare makes its content, and finds what a crash left of an earlier Add. A
-// volume that has a copy is cluster.ErrExists.
+// Add makes a copy. Prepare makes its content, in an empty directory in the trash, which becomes
+// the copy when all of it is there; what a crash leaves is purged in time. A volume that has a copy
+// is cluster.ErrExists.
 func (r *Root) Add(id cluster.VolumeID, record Record, prepare func(c *Copy) error) (*Copy, error) {
 	if !cluster.IsUUID(string(id)) {
 		return nil, fmt.Errorf("%w: volume id %q", cluster.ErrInvalid, id)
@@ -146,18 +148,37 @@ func (r *Root) Add(id cluster.VolumeID, record Record, prepare func(c *Copy) err
 		return nil, fmt.Errorf("create volume %s: %w", id, cluster.ErrExists)
 	}
 	record.Changed = time.Now()
-	c := &Copy{ID: id, Dir: filepath.Join(r.path, string(id)), root: r, record: record}
-	if err := os.Mkdir(c.Dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
+	unfinished := r.trashName(id, "unfinished")
+	c := &Copy{ID: id, Dir: unfinished, root: r, record: record}
+	if err := os.Mkdir(unfinished, 0o711); err != nil {
 		return nil, err
 	}
-	if err := prepare(c); err != nil {
-		return nil, err
+	err := prepare(c)
+	if err == nil {
+		err = c.Update(func(*Record) {})
 	}
-	if err := c.Update(func(*Record) {}); err != nil {
-		return nil, err
+	if err == nil {
+		err = r.bring(c)
 	}
-	r.copies[id] = c
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(unfinished))
+	}
 	return c, nil
+}
+
+// bring makes a copy in the trash that of its volume. What is in its place is no copy: a container
+// engine makes directories that it shall mount and that are not there. The caller holds mu.
+func (r *Root) bring(c *Copy) error {
+	home := filepath.Join(r.path, string(c.ID))
+	if err := os.Rename(home, r.trashName(c.ID, "foreign")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(c.Dir, home); err != nil {
+		return err
+	}
+	c.Dir = home
+	r.copies[c.ID] = c
+	return errors.Join(durable.SyncDir(r.trash()), durable.SyncDir(r.path))
 }
 
 // Find returns the copy of a volume, cluster.ErrNotFound, or cluster.ErrConflict if its record

@@ -110,6 +110,39 @@ func TestDemote(t *testing.T) {
 	}
 }
 
+// TestWhatIsUnfinishedIsNoCopy, whenever it ends; and what is in the place of a copy is kept.
+func TestWhatIsUnfinishedIsNoCopy(t *testing.T) {
+	path := t.TempDir()
+	r := open(t, path, Options{})
+	id, full := cluster.VolumeID(cluster.NewUUID()), errors.New("no space")
+	home := filepath.Join(path, string(id))
+	_, err := r.Add(id, Record{}, func(c *Copy) error {
+		if _, err := os.Stat(home); !os.IsNotExist(err) {
+			t.Errorf("a crash would leave something: %v", err)
+		}
+		return errors.Join(os.Mkdir(c.Data(), 0o711), full)
+	})
+	if !errors.Is(err, full) {
+		t.Fatalf("got %v, want what failed", err)
+	}
+	if left, err := os.ReadDir(r.trash()); err != nil || len(left) != 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+	if err := os.MkdirAll(filepath.Join(home, dataName, "foreign"), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Add(id, Record{}, func(c *Copy) error { return os.Mkdir(c.Data(), 0o711) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := os.ReadDir(c.Data()); err != nil || len(found) != 0 || c.Dir != home {
+		t.Errorf("the new copy at %s holds %v, %v", c.Dir, found, err)
+	}
+	if kept, err := filepath.Glob(filepath.Join(r.trash(), "*", dataName, "foreign")); err != nil || len(kept) != 1 {
+		t.Errorf("what was in its place is gone: %v, %v", kept, err)
+	}
+}
+
 // TestTheMountRoot has each volume under its id, wherever its data is.
 func TestTheMountRoot(t *testing.T) {
 	mounts := filepath.Join(t.TempDir(), "flocker")

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/durable"
 	"github.com/drover/drover/volume"
 )
 
@@ -19,6 +18,11 @@ import (
 const removed = "removed"
 
 func (r *Root) trash() string { return filepath.Join(r.path, "trash") }
+
+// trashName is where a copy is put now, for a reason.
+func (r *Root) trashName(id cluster.VolumeID, why string) string {
+	return filepath.Join(r.trash(), fmt.Sprintf("%s.%s@%s", id, why, time.Now().UTC().Format(trashStamp)))
+}
 
 // Purge deletes by remove what was put into the trash before that time.
 func (r *Root) Purge(before time.Time, remove func(dir string) error) error {
@@ -92,13 +96,7 @@ func (r *Root) Restore(id cluster.VolumeID, epoch cluster.Epoch) error {
 		if c.ID != id || c.record.Role != cluster.Primary || c.record.Epoch != epoch {
 			continue
 		}
-		home := filepath.Join(r.path, string(id))
-		if err := os.Rename(c.Dir, home); err != nil {
-			return err
-		}
-		c.Dir = home
-		r.copies[id] = c
-		return errors.Join(durable.SyncDir(r.trash()), durable.SyncDir(r.path))
+		return r.bring(c)
 	}
 	return fmt.Errorf("restore volume %s: %w: no copy of epoch %d is in the trash", id, cluster.ErrNotFound, epoch)
 }

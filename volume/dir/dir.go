@@ -22,6 +22,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -77,6 +78,9 @@ func (b *Backend) Copies(context.Context) ([]volume.Copy, error) {
 
 // Create implements volume.Backend.
 func (b *Backend) Create(_ context.Context, id cluster.VolumeID, o volume.Options) error {
+	if err := o.NoSettings("dir"); err != nil {
+		return fmt.Errorf("create volume %s: %w", id, err)
+	}
 	_, err := b.add(id, copydir.Record{Role: cluster.Primary, Epoch: 1, Limit: o.LimitBytes}, o)
 	return err
 }

@@ -105,11 +105,19 @@ func (b *Backend) Copies(context.Context) ([]volume.Copy, error) {
 func (b *Backend) Create(_ context.Context, id cluster.VolumeID, o volume.Options) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.create(id, o, map[string][]byte{})
+}
+
+// create makes a primary copy with that content; the caller holds mu.
+func (b *Backend) create(id cluster.VolumeID, o volume.Options, content map[string][]byte) error {
+	if err := o.NoSettings("mem"); err != nil {
+		return fmt.Errorf("create volume %s: %w", id, err)
+	}
 	if b.copies[id] != nil {
 		return fmt.Errorf("create volume %s: %w", id, cluster.ErrExists)
 	}
 	c := b.add(id)
-	c.Role, c.Epoch, c.LimitBytes = cluster.Primary, 1, o.LimitBytes
+	c.Role, c.Epoch, c.LimitBytes, c.content = cluster.Primary, 1, o.LimitBytes, content
 	return nil
 }
 

@@ -30,6 +30,7 @@ type World struct {
 	Moves        []cluster.Move
 	MoveRevision cluster.Revision
 	Volumes      []wire.VolumeStatus
+	Keys         []cluster.UserKey
 	Events       []cluster.Event
 	// Output is that of every application, on a node called a; OutputErr is how it ends.
 	Output    string
@@ -270,6 +271,22 @@ func (s *Service) Volume(name string) (wire.VolumeStatus, error) {
 // RequestSnapshot implements api.Service.
 func (s *Service) RequestSnapshot(_ context.Context, volume string, r wire.SnapshotRequest) error {
 	return s.call("RequestSnapshot", volume, r)
+}
+
+// Keys implements api.Service.
+func (s *Service) Keys() []cluster.UserKey {
+	w, _ := s.see()
+	return w.Keys
+}
+
+// AddKey implements api.Service.
+func (s *Service) AddKey(_ context.Context, name string, r wire.KeyRequest) error {
+	return s.call("AddKey", name, r)
+}
+
+// RemoveKey implements api.Service.
+func (s *Service) RemoveKey(_ context.Context, name string) error {
+	return s.call("RemoveKey", name)
 }
 
 // Events implements api.Service.

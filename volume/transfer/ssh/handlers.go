@@ -29,9 +29,13 @@ type handlers struct {
 	streams sync.WaitGroup
 }
 
+func (h *handlers) parse(r *sftp.Request) (file, error) {
+	return parsePath(r.Filepath, h.server.names().resolve)
+}
+
 // Fileread serves copy.json and the streams of snapshots.
 func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
-	f, err := parsePath(r.Filepath)
+	f, err := h.parse(r)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +61,7 @@ func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	}
 }
 
-// readable reports why a snapshot cannot be read here, if so. Making a stream of a snapshot that
-// has no content of its own would change what it means, in the middle of a move maybe.
+// readable reports why a snapshot cannot be read here, if so.
 func (h *handlers) readable(d volume.Delta) error {
 	held, err := h.find(d.Volume)
 	if err != nil {
@@ -68,10 +71,16 @@ func (h *handlers) readable(d volume.Delta) error {
 	switch {
 	case i < 0:
 		return sftp.ErrSSHFxNoSuchFile
-	case h.server.Backend.Properties().Instant, held.Snapshots[i].Kept, held.Snapshots[i].GUID == held.Head:
+	case h.hasContent(held, held.Snapshots[i]):
 		return nil
 	}
 	return status(fmt.Errorf("%w: snapshot %s has been written over; one that is made to be kept can be read", cluster.ErrRefused, d.To))
+}
+
+// hasContent reports whether a snapshot has content of its own. Making a stream of one that has not
+// would change what it means, in the middle of a move maybe.
+func (h *handlers) hasContent(held volume.Copy, s cluster.Snapshot) bool {
+	return h.server.Backend.Properties().Instant || s.Kept || s.GUID == held.Head
 }
 
 // find returns the copy of a volume on this node, or an error for the client.
@@ -85,7 +94,7 @@ func (h *handlers) find(id cluster.VolumeID) (volume.Copy, error) {
 
 // Filewrite receives a stream.
 func (h *handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
-	f, err := parsePath(r.Filepath)
+	f, err := h.parse(r)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +102,7 @@ func (h *handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 		return nil, sftp.ErrSSHFxPermissionDenied
 	}
 	if h.from == "" {
-		return nil, status(errUser)
+		return nil, errUser
 	}
 	if f.image != "" {
 		return h.incomingImage(f.image)
@@ -134,11 +143,14 @@ func (h *handlers) Filecmd(r *sftp.Request) error {
 	return sftp.ErrSSHFxPermissionDenied
 }
 
-// Filelist lists directories and describes files.
+// Filelist lists directories and describes files. What is incoming is between nodes.
 func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
-	f, err := parsePath(r.Filepath)
+	f, err := h.parse(r)
 	if err != nil {
 		return nil, err
+	}
+	if f.part == partIncoming && h.from == "" {
+		return nil, sftp.ErrSSHFxNoSuchFile
 	}
 	if r.Method != "List" {
 		return h.describe(f)
@@ -152,7 +164,11 @@ func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 		return listing{}, nil
 	case f.volume != "":
 		_, err := h.find(f.volume)
-		return listing{directory(partSnapshots), directory(partIncoming), regular(partCopy, 0, time.Time{})}, err
+		parts := listing{directory(partSnapshots), regular(partCopy, 0, time.Time{})}
+		if h.from != "" {
+			parts = append(parts, directory(partIncoming))
+		}
+		return parts, err
 	case strings.Trim(r.Filepath, "/") == "":
 		return listing{directory("volumes")}, nil
 	}
@@ -161,8 +177,9 @@ func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 		return nil, status(err)
 	}
 	var all listing
+	names := h.server.names()
 	for _, c := range copies {
-		all = append(all, directory(string(c.Volume)))
+		all = append(all, directory(names.shown(c.Volume)))
 	}
 	return all, nil
 }
@@ -196,6 +213,7 @@ func (h *handlers) describe(f file) (sftp.ListerAt, error) {
 	return nil, sftp.ErrSSHFxNoSuchFile
 }
 
+// snapshots lists those that can be read.
 func (h *handlers) snapshots(id cluster.VolumeID) (listing, error) {
 	held, err := h.find(id)
 	if err != nil {
@@ -203,7 +221,9 @@ func (h *handlers) snapshots(id cluster.VolumeID) (listing, error) {
 	}
 	var all listing
 	for _, s := range held.Snapshots {
-		all = append(all, regular(string(s.Name), s.Bytes, s.Created))
+		if h.hasContent(held, s) {
+			all = append(all, regular(string(s.Name), s.Bytes, s.Created))
+		}
 	}
 	return all, nil
 }

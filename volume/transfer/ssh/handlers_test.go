@@ -5,13 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
-	"os"
-	"os/exec"
 	"path"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/drover/drover/cluster"
@@ -41,9 +36,8 @@ func TestTheTree(t *testing.T) {
 	}{
 		{"/", []string{"volumes"}},
 		{"/volumes", []string{string(id)}},
-		{volumePath, []string{"copy.json", "incoming", "snapshots"}},
+		{volumePath, []string{"copy.json", "snapshots"}},
 		{volumePath + "/snapshots", []string{"s1"}},
-		{volumePath + "/incoming", nil},
 	} {
 		var got []string
 		entries, err := c.sftp.ReadDir(row.dir)
@@ -61,7 +55,7 @@ func TestTheTree(t *testing.T) {
 		t.Errorf("a snapshot is %v, %v", info, err)
 	}
 	unknown := "/volumes/" + cluster.NewUUID()
-	for _, name := range []string{"/etc", unknown, unknown + "/snapshots", volumePath + "/snapshots/s1"} {
+	for _, name := range []string{"/etc", unknown, unknown + "/snapshots", volumePath + "/snapshots/s1", volumePath + "/incoming"} {
 		if _, err := c.sftp.ReadDir(name); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("list %s: got %v, want fs.ErrNotExist", name, err)
 		}
@@ -141,61 +135,5 @@ func TestAnErrorOfASendIsNoEnd(t *testing.T) {
 	defer f.Close()
 	if stream, err := io.ReadAll(f); err == nil {
 		t.Errorf("a difference to a snapshot that does not exist is %d bytes", len(stream))
-	}
-}
-
-// TestStockClient lists and pulls a snapshot with OpenSSH's own sftp.
-func TestStockClient(t *testing.T) {
-	program, err := exec.LookPath("sftp")
-	if err != nil {
-		t.Fatal("OpenSSH's sftp is not installed: install openssh-client")
-	}
-	from, id := source(t, 3<<20)
-	if _, err := from.Snapshot(t.Context(), id, "kept", true); err != nil {
-		t.Fatal(err)
-	}
-	n := serve(t, from)
-	key, file := newKey(t)
-	n.server.Peers = func(offered string) (cluster.NodeID, bool) { return "", offered == PublicKey(key) }
-	host, port, err := net.SplitHostPort(n.node.TransferAddress)
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := filepath.Join(t.TempDir(), "known_hosts")
-	if err := os.WriteFile(known, fmt.Appendf(nil, "[%s]:%s %s\n", host, port, n.node.TransferKey), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	sftp := func(script string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), program, "-F", "/dev/null", "-b", "-", "-P", port, "-i", file, "-o", "UserKnownHostsFile="+known,
-			"-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "drover@"+host)
-		cmd.Stdin = strings.NewReader(script)
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	pulled := filepath.Join(t.TempDir(), "stream")
-	out, err := sftp(fmt.Sprintf("ls /volumes\ncd /volumes/%s\nls -l snapshots\nget snapshots/kept %s\nget copy.json %s\n", id, pulled, pulled+".json"))
-	if err != nil {
-		t.Fatalf("sftp: %v\n%s", err, out)
-	}
-	if !strings.Contains(out, string(id)) || !strings.Contains(out, "kept") {
-		t.Errorf("the listing lacks the volume or the snapshot:\n%s", out)
-	}
-	stream, err := os.Open(pulled)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stream.Close()
-	if err := openDir(t).Receive(t.Context(), volume.Delta{Volume: id, To: "kept"}, stream); err != nil {
-		t.Errorf("what was pulled is no stream: %v", err)
-	}
-	if held, err := os.ReadFile(pulled + ".json"); err != nil || !strings.Contains(string(held), string(id)) {
-		t.Errorf("copy.json is %s, %v", held, err)
-	}
-	for _, script := range []string{
-		fmt.Sprintf("put %s /volumes/%s/incoming/s2\n", pulled, id), fmt.Sprintf("rm /volumes/%s/snapshots/kept\n", id),
-	} {
-		if out, err := sftp(script); err == nil {
-			t.Errorf("%s was allowed:\n%s", script, out)
-		}
 	}
 }

@@ -34,9 +34,16 @@ type info struct {
 func directory(name string) info                        { return info{name: name, mode: fs.ModeDir | 0o755} }
 func regular(name string, size int64, t time.Time) info { return info{name, size, 0o644, t} }
 
-func (i info) Name() string       { return i.name }
-func (i info) Size() int64        { return i.size }
-func (i info) Mode() fs.FileMode  { return i.mode }
-func (i info) ModTime() time.Time { return i.time }
-func (i info) IsDir() bool        { return i.mode.IsDir() }
-func (i info) Sys() any           { return nil }
+func (i info) Name() string      { return i.name }
+func (i info) Size() int64       { return i.size }
+func (i info) Mode() fs.FileMode { return i.mode }
+func (i info) IsDir() bool       { return i.mode.IsDir() }
+func (i info) Sys() any          { return nil }
+
+// ModTime is now for what is made when it is looked at.
+func (i info) ModTime() time.Time {
+	if i.time.IsZero() {
+		return time.Now()
+	}
+	return i.time
+}

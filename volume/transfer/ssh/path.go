@@ -43,8 +43,11 @@ func deltaPath(part string, d volume.Delta) string {
 // imagePath names the file of an image.
 func imagePath(name string) string { return path.Join("/images", url.PathEscape(name)) }
 
+// A resolver returns the volume that a name or an id is for.
+type resolver func(nameOrID string) (cluster.VolumeID, bool)
+
 // parsePath reads a path of the tree. Directories have empty parts.
-func parsePath(name string) (file, error) {
+func parsePath(name string, resolve resolver) (file, error) {
 	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
 	notFound := &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
 	if len(parts) == 1 && parts[0] == "" {
@@ -62,10 +65,11 @@ func parsePath(name string) (file, error) {
 	}
 	var f file
 	if len(parts) > 1 {
-		if !cluster.IsUUID(parts[1]) {
+		id, known := resolve(parts[1])
+		if !known {
 			return file{}, notFound
 		}
-		f.volume = cluster.VolumeID(parts[1])
+		f.volume = id
 	}
 	if len(parts) > 2 {
 		f.part = parts[2]

@@ -37,7 +37,9 @@ func TestParsePath(t *testing.T) {
 			file{volume: id, part: partIncoming, delta: volume.Delta{Volume: id, From: "s1", To: "resume"}}, true},
 		{"nothing else below the root", "/etc", file{}, false},
 		{"no way out", "/volumes/../etc/passwd", file{}, false},
-		{"a volume's id is a UUID", "/volumes/data", file{}, false},
+		{"a volume's name will do", "/volumes/pgdata/snapshots/s1",
+			file{volume: id, part: partSnapshots, delta: volume.Delta{Volume: id, To: "s1"}}, true},
+		{"another name will not", "/volumes/data", file{}, false},
 		{"no other part", "/volumes/" + id + "/data", file{}, false},
 		{"the description is a file", "/volumes/" + id + "/copy.json/x", file{}, false},
 		{"nothing below a snapshot", "/volumes/" + id + "/snapshots/s1/x", file{}, false},
@@ -48,7 +50,7 @@ func TestParsePath(t *testing.T) {
 		{"no other mark", "/volumes/" + id + "/incoming/a:b:again", file{}, false},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
-			got, err := parsePath(row.name)
+			got, err := parsePath(row.name, volumeNames{id: "pgdata"}.resolve)
 			if row.ok != (err == nil) || (err != nil && !errors.Is(err, fs.ErrNotExist)) {
 				t.Fatalf("%s: %v", row.name, err)
 			}
@@ -65,15 +67,17 @@ func FuzzParsePath(f *testing.F) {
 	f.Add(deltaPath(partIncoming, volume.Delta{Volume: id, From: "a", To: "b", Resume: []byte{1}}))
 	f.Add(deltaPath(partSnapshots, volume.Delta{Volume: id, To: "b"}))
 	f.Add("/volumes/../..//x")
+	f.Add("/volumes/pgdata/snapshots/a:b")
+	names := volumeNames{id: "pgdata"}
 	f.Fuzz(func(t *testing.T, name string) {
-		got, err := parsePath(name)
+		got, err := parsePath(name, names.resolve)
 		if err != nil || got.delta.To == "" {
 			return
 		}
 		if got.resume {
 			got.delta.Resume = []byte{1}
 		}
-		again, err := parsePath(deltaPath(got.part, got.delta))
+		again, err := parsePath(deltaPath(got.part, got.delta), names.resolve)
 		if err != nil || again.volume != got.volume || again.part != got.part || again.delta.String() != got.delta.String() || again.resume != got.resume {
 			t.Errorf("%q is %+v, and written again %+v: %v", name, got, again, err)
 		}

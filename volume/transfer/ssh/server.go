@@ -29,6 +29,9 @@ type Server struct {
 	Permit func(from cluster.NodeID, d volume.Delta) error
 	Log    *slog.Logger
 
+	// Names, if set, returns what the volumes of which this node has a copy are called.
+	Names func() map[cluster.VolumeID]string
+
 	// Images may be nil, for a node whose applications have none.
 	Images Images
 
@@ -59,13 +62,16 @@ type Limits struct {
 func (l Limits) connections() int { return cmp.Or(l.Connections, 128) }
 func (l Limits) sessions() int    { return cmp.Or(l.Sessions, 4) }
 
-// nodeExtension carries, from the authentication to the session, who the client is.
-const nodeExtension = "drover-node"
+// These carry, from the authentication to the session, who the client is.
+const (
+	nodeExtension = "drover-node"
+	keyExtension  = "drover-key"
+)
 
 // Serve answers connections until ctx ends; then it closes the listener and every connection.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	config := &ssh.ServerConfig{Config: algorithms(), ServerVersion: "SSH-2.0-Drover",
-		PublicKeyCallback: s.authenticate, PublicKeyAuthAlgorithms: []string{ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519}}
+		PublicKeyCallback: s.authenticate, PublicKeyAuthAlgorithms: []string{ssh.KeyAlgoED25519}}
 	config.AddHostKey(s.Key)
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()
@@ -108,11 +114,34 @@ func (s *Server) answer(ctx context.Context, conn net.Conn, config *ssh.ServerCo
 }
 
 func (s *Server) authenticate(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-	node, ok := s.Peers(authorized(key))
+	public := authorized(key)
+	node, ok := s.Peers(public)
 	if !ok {
 		return nil, errors.New("the key is not in the cluster's records")
 	}
-	return &ssh.Permissions{Extensions: map[string]string{nodeExtension: string(node)}}, nil
+	return &ssh.Permissions{Extensions: map[string]string{nodeExtension: string(node), keyExtension: public}}, nil
+}
+
+// recheckInterval is how long a connection may outlive the record of its key.
+const recheckInterval = time.Second
+
+// recheck ends the connection when its key is no longer in the records as whose it was.
+func (s *Server) recheck(ctx context.Context, client *ssh.ServerConn) {
+	is := client.Permissions.Extensions
+	ticker := time.NewTicker(recheckInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if node, ok := s.Peers(is[keyExtension]); !ok || string(node) != is[nodeExtension] {
+			s.Log.Info("the key of a transfer connection is no longer in the cluster's records", "from", client.RemoteAddr(), "node", is[nodeExtension])
+			client.Close() // whatever it was doing
+			return
+		}
+	}
 }
 
 // serve answers one connection: sessions with the subsystem sftp, nothing else.
@@ -132,6 +161,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn, config *ssh.ServerCon
 	defer cancel()
 	go ssh.DiscardRequests(requests)
 	go keepAlive(ctx, client)
+	go s.recheck(ctx, client)
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
 	slots := make(chan struct{}, s.Limits.sessions())
@@ -188,8 +218,8 @@ func (s *Server) files(ctx context.Context, client *ssh.ServerConn, channel ssh.
 	channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
 }
 
-// errUser: users look, nodes ship.
-var errUser = fmt.Errorf("%w: this key may only read", cluster.ErrForbidden)
+// errUser: users look, nodes ship. It has the code for which clients of people have words.
+var errUser = fmt.Errorf("this key may only read: %w", sftp.ErrSSHFxPermissionDenied)
 
 // errNode: an owner sends, and no other node has a use for the data. So a node that was taken over
 // gets at the volumes that it holds, and at no others.

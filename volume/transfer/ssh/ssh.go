@@ -1,6 +1,6 @@
 // Package ssh carries volumes between nodes over SSH, by an SFTP server inside each agent.
 //
-//	server := &ssh.Server{Key: key, Backend: b, Peers: peers, Permit: permit}
+//	server := &ssh.Server{Key: key, Backend: b, Peers: peers, Permit: permit, Names: names}
 //	go server.Serve(ctx, listener)
 //
 //	transport := &ssh.Transport{Key: key}
@@ -16,7 +16,8 @@
 //	/volumes/<id>/incoming/<name>            write: a full stream is received
 //	/volumes/<id>/incoming/<from>:<name>     write: a difference is received
 //
-// so that any SFTP client with an accepted key can look at snapshots and pull them. A stream that
+// so that any SFTP client with an accepted key can look at snapshots and pull them. For people a
+// volume's name will do in place of its id, and what is incoming is not shown. A stream that
 // is written ends with its xxHash64, 8 bytes, which is how both ends know that they mean the same
 // bytes; closing the file answers when everything is on stable storage, or why not. A name that
 // ends in ":resume" goes on with what has arrived of a stream that was cut.
