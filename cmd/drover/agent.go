@@ -28,11 +28,12 @@ import (
 	"github.com/drover/drover/volume/btrfs"
 	"github.com/drover/drover/volume/dir"
 	"github.com/drover/drover/volume/transfer/ssh"
+	"github.com/drover/drover/volume/zfs"
 )
 
 type agentOptions struct {
 	name, address, data, pki, control            string
-	backend, runtime, mountRoot                  string
+	backend, pool, runtime, mountRoot            string
 	listenTransfer, listenGossip, private        string
 	dockerHost                                   string
 	advertiseTransfer                            string
@@ -60,7 +61,8 @@ keep going when it ends.`,
 	f.StringVar(&o.control, "control", "localhost:4523", "`HOST:PORT` of the control service")
 	f.StringVar(&o.data, "data", "/var/lib/drover", "`DIR`ectory of the node's state, and of its volumes")
 	f.StringVar(&o.pki, "pki", "/etc/drover/pki", "`DIR`ectory with cluster.crt, node.crt, node.key and gossip.key")
-	f.StringVar(&o.backend, "backend", "dir", "`BACKEND` that stores volumes: btrfs, dir")
+	f.StringVar(&o.backend, "backend", "dir", "`BACKEND` that stores volumes: btrfs, dir, zfs")
+	f.StringVar(&o.pool, "pool", "", "`DATASET` below which the zfs backend stores volumes, such as tank/drover")
 	f.StringVar(&o.runtime, "runtime", "process", "`RUNTIME` that runs applications: docker, process")
 	f.StringVar(&o.dockerHost, "docker-host", "", "`ADDRESS` of the Docker engine (default: as for the docker command)")
 	f.StringVar(&o.private, "private-address", "", "`IP` address, between nodes, at which applications listen for proxies alone (default: --address)")
@@ -181,8 +183,14 @@ func (o *agentOptions) openBackend(log *slog.Logger) (volume.Backend, func() err
 			return nil, nil, fmt.Errorf("open the volumes: %w", err)
 		}
 		return b, b.Shut, nil
+	case "zfs":
+		b, err := zfs.Open(o.pool, zfs.Options{Dir: filepath.Join(o.data, "volumes"), MountRoot: o.mountRoot, Log: log})
+		if err != nil {
+			return nil, nil, fmt.Errorf("open the volumes: %w", err)
+		}
+		return b, b.Shut, nil
 	default:
-		return nil, nil, fmt.Errorf("%w: --backend %q: want btrfs or dir", cluster.ErrUnsupported, o.backend)
+		return nil, nil, fmt.Errorf("%w: --backend %q: want btrfs, dir or zfs", cluster.ErrUnsupported, o.backend)
 	}
 }
 

@@ -29,8 +29,9 @@ var layers = []struct {
 	{"cluster", nil, "the vocabulary imports nothing, so that everything can import it"},
 	{"internal/durable", nil, "a leaf"},
 	{"internal/fault", nil, "a leaf"},
+	{"internal/feed", nil, "a leaf"},
 	{"internal/pki", []string{"cluster"}, "certificates know who is who, not what they do"},
-	{"volume", []string{"cluster", "volume", "internal/durable"}, "volumes know nothing of applications, routes and the control service"},
+	{"volume", []string{"cluster", "volume", "internal/durable", "internal/feed"}, "volumes know nothing of applications, routes and the control service"},
 	{"proxy", []string{"cluster"}, "the proxy is a table and a data path"},
 	{"convergence/plan", []string{"cluster", "volume", "convergence/runtime"}, "the plan is pure and stands below the agent"},
 	{"convergence/runtime", []string{"cluster", "convergence/runtime", "internal/durable"}, "a runtime runs what it is given"},
@@ -58,6 +59,7 @@ var homes = map[string][]string{
 	"github.com/jackc/pgx/v5":                    {"internal/bank", "test/bench"},
 	"github.com/compose-spec/compose-go/v2":      {"deploy"},
 	"github.com/moby/moby":                       {"convergence/runtime/docker"},
+	"github.com/mistifyio/go-zfs":                {"volume/zfs"},
 	"github.com/vbauerster/mpb/v8":               {"cmd/drover"},
 	"github.com/rogpeppe/go-internal/testscript": {"cmd/drover"},
 }
