@@ -36,7 +36,7 @@ var kinds = []struct {
 	{"resume token is corrupt", cluster.ErrStale},
 	{"cannot resume send", cluster.ErrStale},
 	{"no longer exists", cluster.ErrStale},
-	{"does not match incremental source", cluster.ErrStale},
+	{"not match incremental source", cluster.ErrStale},
 	{"has been modified", errModified},
 	{"dataset is busy", errBusy},
 	{"target is busy", errBusy},
@@ -65,8 +65,9 @@ func explain(command, said string, err error) error {
 	if before, _, resumable := strings.Cut(message, "; Partially received snapshot is saved"); resumable {
 		message = before // what follows is a token and how to use it by hand
 	}
+	flat := strings.ReplaceAll(message, "; ", " ")
 	for _, k := range kinds {
-		if strings.Contains(message, k.text) {
+		if strings.Contains(flat, k.text) {
 			return fmt.Errorf("%s: %s: %w", command, message, k.kind)
 		}
 	}
