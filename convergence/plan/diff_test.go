@@ -58,7 +58,8 @@ func (w *world) owns(epoch cluster.Epoch, born bool, base string, wishes ...clus
 }
 
 func (w *world) ownedBy(owner cluster.NodeID, epoch cluster.Epoch) *world {
-	w.slice.Owners = append(w.slice.Owners, cluster.Ownership{Volume: data, Owner: owner, Epoch: epoch, Born: true})
+	w.slice.Owners = append(w.slice.Owners, cluster.ForeignVolume{Name: "data",
+		Ownership: cluster.Ownership{Volume: data, Owner: owner, Epoch: epoch, Born: true}})
 	return w
 }
 
