@@ -21,8 +21,8 @@ type newVolumeOptions struct {
 
 func (o *newVolumeOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.node, "node", "", "`NODE` that makes it: a name, address or id")
-	f.StringVar(&o.size, "size", "", "size limit in bytes, or with K, M, G or T (default: none)")
-	f.StringVar(&o.profile, "profile", "", "settings that suit what it holds: database")
+	f.StringVar(&o.size, "size", "", "limit of its `SIZE` in bytes, or with K, M, G or T (default: none)")
+	f.StringVar(&o.profile, "profile", "", "settings by what it holds: `database`")
 	f.StringToStringVarP(&o.options, "option", "o", nil, "setting of the node's backend, such as `zfs.recordsize=8K`; may be repeated")
 	f.StringToStringVar(&o.labels, "label", nil, "`KEY=VALUE` to remember of it; may be repeated")
 }
@@ -63,6 +63,7 @@ func newVolumeAdopt(io_ stdio) *cobra.Command {
 		}}.command()
 	o.addFlags(c.Flags())
 	c.Flags().StringVar(&name, "name", "", "`NAME` of the volume (required)")
+	cobra.CheckErr(c.MarkFlagRequired("name")) // it exists
 	return c
 }
 
