@@ -280,6 +280,10 @@ func (a *Agent) pass(ctx context.Context) time.Duration {
 		}
 	}
 	a.forgetIdle(p)
+	if seen.VolumesUnknown != "" {
+		a.Log.Error("cannot see the volumes of this node: they and what uses them are left as they are", "error", seen.VolumesUnknown)
+		next = min(next, time.Second)
+	}
 	if !p.Wake.IsZero() {
 		next = min(next, max(p.Wake.Sub(now), time.Millisecond))
 	}
