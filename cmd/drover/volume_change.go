@@ -51,7 +51,7 @@ a file that has the volume's application sets what the file says.`,
 			if err != nil {
 				return err
 			}
-			return printChanged(ctx, o, control, v, io_.out, "is resized by its owner")
+			return printChanged(ctx, o, control, v, io_.out, "is resized")
 		}}.command()
 }
 
