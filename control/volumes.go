@@ -66,7 +66,8 @@ func (s *Service) changeVolume(ctx context.Context, call, nameOrID string, chang
 			return v, d.model.noVolume(nameOrID)
 		}
 		v.Snapshots = slices.Clone(v.Snapshots)
-		return v, change(d, &v)
+		err := change(d, &v)
+		return v, err
 	})
 }
 

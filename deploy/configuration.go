@@ -145,7 +145,7 @@ func volumeFor(c cluster.Configuration, app cluster.Application, wish volumeWish
 	if exists {
 		return v, fmt.Sprintf("volume %s was deleted: undelete it to use its data, or set dataset_id to a new UUID for an empty volume", id)
 	}
-	return cluster.Volume{ID: id, Name: name, Metadata: map[string]string{"name": name}, Profile: wish.profile, Options: wish.options}, ""
+	return cluster.Volume{ID: id, Name: name, Metadata: map[string]string{"name": name}, Profile: wish.profile, Options: maps.Clone(wish.options)}, ""
 }
 
 // otherwise says how a volume that exists differs from what a file wants it to be made with.
