@@ -116,9 +116,11 @@ func TestTheFirstCopyComesFromTheOrigin(t *testing.T) {
 	make := func(o cluster.Origin) error {
 		return a.createVolume(t.Context(), plan.Step{Volume: data, Wanted: cluster.Volume{ID: data, Origin: &o}})
 	}
+	a.Backend = struct{ volume.Backend }{h}
 	if err := make(cluster.Origin{Volume: "other"}); !errors.Is(err, cluster.ErrUnsupported) {
 		t.Errorf("a clone by a backend that has none: %v, want ErrUnsupported", err)
 	}
+	a.Backend = h
 	if err := make(cluster.Origin{Adopt: "tank/db"}); err != nil || h.adopted != "tank/db" {
 		t.Errorf("adopt: %v, adopted %q", err, h.adopted)
 	}
