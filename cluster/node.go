@@ -1,6 +1,9 @@
 package cluster
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Node is a host that runs an agent, as the agent describes it when it registers.
 type Node struct {
@@ -25,9 +28,21 @@ type Node struct {
 	// Features describe the backend as it was found at the start of the agent, for people.
 	Features map[string]string `json:"features,omitempty"`
 	// RoutesOnly: the node has no volumes and runs no applications.
-	RoutesOnly bool   `json:"routes_only,omitempty"`
-	Version    string `json:"version"`
+	RoutesOnly bool `json:"routes_only,omitempty"`
+	// TrashGrace is how long a copy that was removed can be brought back.
+	TrashGrace time.Duration `json:"trash_grace,omitempty"`
+	Version    string        `json:"version"`
 }
+
+// The abilities of a backend that a user can ask for.
+const (
+	AbilityAdopt    = "adopt"
+	AbilityClone    = "clone"
+	AbilityRollback = "rollback"
+)
+
+// Can reports whether the node's backend has an ability.
+func (n Node) Can(ability string) bool { return slices.Contains(n.Abilities, ability) }
 
 // NodeState is what one node observes of itself. Only that node writes it, and it always writes
 // the whole.

@@ -1,7 +1,5 @@
 package cluster
 
-import "maps"
-
 // A Slice is what the control service tells one node: its part of the configuration and what it
 // must know of others to act on it. A node gets a new one only when its own part changed.
 type Slice struct {
@@ -12,11 +10,8 @@ type Slice struct {
 	Applications []Application `json:"applications"`
 	// Volumes that this node owns.
 	Volumes []OwnedVolume `json:"volumes"`
-	// Owners tells, for each volume of which this node reported a copy but that another node
-	// owns, the record of its owner.
-	Owners []Ownership `json:"owners,omitempty"`
-	// Names are those of the volumes of Owners that have one.
-	Names map[VolumeID]string `json:"names,omitempty"`
+	// Owners tells of the volumes of which this node reported a copy but that another node owns.
+	Owners []ForeignVolume `json:"owners,omitempty"`
 	// Deleted are the volumes of which this node reported a copy and that a user deleted.
 	Deleted []VolumeID `json:"deleted,omitempty"`
 	// Moves that are open and begin or end here.
@@ -37,6 +32,18 @@ type Slice struct {
 type OwnedVolume struct {
 	Volume    Volume    `json:"volume"`
 	Ownership Ownership `json:"ownership"`
+	// Application uses the volume, whether or not it shall run.
+	Application AppName `json:"application,omitempty"`
+}
+
+// A ForeignVolume is a volume that another node owns: the record of its owner, and what this node
+// must know of it for its own copy.
+type ForeignVolume struct {
+	Ownership
+	Name        string  `json:"name,omitempty"`
+	Application AppName `json:"application,omitempty"`
+	// Unwanted are the snapshots of this node's copy that users kept and no longer want.
+	Unwanted []SnapshotName `json:"unwanted,omitempty"`
 }
 
 // An Arrival is what a target must know to get ready for a move.
@@ -62,9 +69,9 @@ func (s Slice) Application(name AppName) Application {
 
 // VolumeNames returns what the volumes of which this node has a copy, or will get one, are called.
 func (s Slice) VolumeNames() map[VolumeID]string {
-	names := maps.Clone(s.Names)
-	if names == nil {
-		names = map[VolumeID]string{}
+	names := map[VolumeID]string{}
+	for _, v := range s.Owners {
+		names[v.Volume] = v.Name
 	}
 	for _, v := range s.Volumes {
 		names[v.Volume.ID] = v.Volume.Name

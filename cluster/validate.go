@@ -99,16 +99,11 @@ func (c Configuration) validateVolumes() Problems {
 	for _, id := range slices.Sorted(maps.Keys(c.Volumes)) {
 		v := c.Volumes[id]
 		path := "volumes." + string(id)
-		switch {
-		case !IsUUID(string(id)) || v.ID != id:
+		if !IsUUID(string(id)) || v.ID != id {
 			p.add(path, "the id %q is not a version 4 UUID", v.ID)
-		case v.MaximumSize < 0:
-			p.add(path+".maximum_size", "%d: must be greater than zero", v.MaximumSize)
 		}
-		for i, wish := range v.Snapshots {
-			if !ValidName(string(wish.Name)) {
-				p.add(fmt.Sprintf("%s.snapshots[%d]", path, i), "%q is not a valid name", wish.Name)
-			}
+		for _, problem := range v.Validate() {
+			p.add(path+"."+problem.Path, "%s", problem.Message)
 		}
 		if v.Deleted || v.Name == "" {
 			continue

@@ -18,6 +18,8 @@ type Volume struct {
 	MaximumSize int64             `json:"maximum_size,omitempty"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
 	Deleted     bool              `json:"deleted,omitempty"`
+	// DeletedAt is when it was deleted. The control service sets it.
+	DeletedAt time.Time `json:"deleted_at,omitzero"`
 	// Snapshots are those that the user asked for.
 	Snapshots []SnapshotWish `json:"snapshots,omitempty"`
 	// Profile names settings that suit what the volume holds, each backend by its own means: one of
@@ -54,6 +56,11 @@ type RollbackWish struct {
 	ID       string       `json:"id"`
 	Snapshot SnapshotName `json:"snapshot"`
 	Epoch    Epoch        `json:"epoch"`
+}
+
+// Due reports whether the wish is the owner's to fulfil, whose copy last fulfilled another one.
+func (w *RollbackWish) Due(owner Ownership, done string) bool {
+	return w != nil && w.Epoch == owner.Epoch && w.ID != done
 }
 
 // A SnapshotWish asks the owner of an epoch to make a snapshot. Later owners do not make it

@@ -119,7 +119,8 @@ func (d *draft) forget(was cluster.Application) {
 }
 
 func (d *draft) putVolume(v cluster.Volume) {
-	if d.volumes.put(v) {
+	was, _ := d.volumes.get(v.ID)
+	if d.volumes.put(dated(v, was)) {
 		d.look(v.ID)
 		d.concernVolume(v.ID)
 	}

@@ -69,7 +69,7 @@ func TestANodeLearnsTheNewNameOfWhatItHolds(t *testing.T) {
 			c.Volumes[dbVolume] = v
 		})
 		if s := arrived(t, waiting); s.VolumeNames()[dbVolume] != "other" {
-			t.Errorf("it was told %v", s.Names)
+			t.Errorf("it was told %v", s.Owners)
 		}
 	})
 }

@@ -13,11 +13,15 @@ func (d *draft) leased(m cluster.Move) string {
 	if !ok || l.Node != m.From || l.Expired(now()) {
 		return ""
 	}
-	until := "until it is released"
-	if !l.Expires.IsZero() {
-		until = "until " + l.Expires.UTC().Format(time.RFC3339)
+	return fmt.Sprintf("a lease keeps it on %s %s", d.model.node(l.Node), until(l))
+}
+
+// until says how long a lease lasts.
+func until(l cluster.Lease) string {
+	if l.Expires.IsZero() {
+		return "until it is released"
 	}
-	return fmt.Sprintf("a lease keeps it on %s %s", d.model.node(l.Node), until)
+	return "until " + l.Expires.UTC().Format(time.RFC3339)
 }
 
 // expireLeases drops the leases that have ended.

@@ -92,9 +92,12 @@ func (d *draft) advanceWaiting(m cluster.Move) {
 		d.rollBack(m, m.Reason) // no attempt is under way that would have to be undone
 		return
 	}
+	v, _ := d.volumes.get(m.Volume)
 	switch why := d.leased(m); {
 	case why != "":
 		m.Reason = why
+	case d.rollingBack(v):
+		m.Reason = fmt.Sprintf("its volume goes back to snapshot %s first", v.Rollback.Snapshot)
 	case now().Before(m.NotBefore):
 	default:
 		m = d.started(m)

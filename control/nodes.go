@@ -16,8 +16,8 @@ import (
 // A session is what is known of a node in this life of the service. The service's mu guards it.
 type session struct {
 	node cluster.NodeID
-	// silent: on record from an earlier life, and has not reported in this one. What it holds is
-	// unknown, and unknown is never "none".
+	// silent: it has not said in this life of the service, or since it was booted, which volumes it
+	// holds. That is unknown, and unknown is never "none".
 	silent bool
 	heard  time.Time // last call of any kind
 	asked  time.Time // last call for a slice
@@ -176,9 +176,11 @@ func (s *Service) hear(state *cluster.NodeState) (set[cluster.VolumeID], set[clu
 		return nil, nil, fmt.Errorf("state of node %s: %w: it is of era %q, the node registered with %q",
 			state.Node, cluster.ErrStale, state.Era, registered.Era)
 	}
-	n.heard, n.silent = now(), false
 	volumes, apps := differences(n.settled, state)
-	if n.state == nil || !reflect.DeepEqual(n.state.Volumes, state.Volumes) {
+	unknown := state.VolumesUnknown != ""
+	n.heard, n.silent = now(), unknown && (n.silent || n.state == nil)
+	// Of a node that cannot see its volumes, what it said of them before still counts.
+	if !unknown && (n.state == nil || n.state.VolumesUnknown != "" || !reflect.DeepEqual(n.state.Volumes, state.Volumes)) {
 		s.observed.report(state.Node, state.Volumes)
 		n.stale = true
 		n.changed.raise()

@@ -19,6 +19,25 @@ func newObserved() observed {
 	}
 }
 
+// clone returns a copy that shares nothing with o.
+func (o observed) clone() observed {
+	out := newObserved()
+	for node, held := range o.held {
+		for id := range held {
+			out.put(node, o.copies[id][node])
+		}
+	}
+	return out
+}
+
+func (o observed) put(node cluster.NodeID, v cluster.VolumeState) {
+	if o.copies[v.Volume] == nil {
+		o.copies[v.Volume] = map[cluster.NodeID]cluster.VolumeState{}
+	}
+	o.copies[v.Volume][node] = v
+	add(o.held, node, v.Volume)
+}
+
 // report replaces what is known of a node's copies.
 func (o observed) report(node cluster.NodeID, volumes []cluster.VolumeState) {
 	for id := range o.held[node] {
@@ -29,22 +48,21 @@ func (o observed) report(node cluster.NodeID, volumes []cluster.VolumeState) {
 	}
 	delete(o.held, node)
 	for _, v := range volumes {
-		if o.copies[v.Volume] == nil {
-			o.copies[v.Volume] = map[cluster.NodeID]cluster.VolumeState{}
-		}
-		o.copies[v.Volume][node] = v
-		add(o.held, node, v.Volume)
+		o.put(node, v)
 	}
 }
 
 // differences returns the volumes and applications of which two states say different things. A
-// nil state says nothing.
+// nil state says nothing, one that cannot see its volumes nothing of them.
 func differences(was, is *cluster.NodeState) (set[cluster.VolumeID], set[cluster.AppName]) {
 	if was == nil {
 		was = &cluster.NodeState{}
 	}
 	if is == nil {
 		is = &cluster.NodeState{}
+	}
+	if is.VolumesUnknown != "" {
+		was, is = &cluster.NodeState{Applications: was.Applications}, &cluster.NodeState{Applications: is.Applications}
 	}
 	volumes := differing(was.Volumes, is.Volumes, func(v cluster.VolumeState) cluster.VolumeID { return v.Volume })
 	apps := differing(was.Applications, is.Applications, func(a cluster.ApplicationState) cluster.AppName { return a.Name })

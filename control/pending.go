@@ -86,13 +86,16 @@ func (s *Service) pendingVolume(v cluster.Volume, add sentences) {
 // nothing can be said.
 func (s *Service) pendingCopy(v cluster.Volume, o cluster.Ownership, add sentences) {
 	n := s.sessions[o.Owner]
-	if !s.inTouch(n, now()) || n.state == nil {
+	if !s.inTouch(n, now()) || n.state == nil || n.state.VolumesUnknown != "" {
 		return
 	}
 	c, exists := s.observed.copies[v.ID][o.Owner]
 	if _, moving := s.model.openMove(v.ID); !exists && !moving {
 		add("volume %s: its owner %s has no copy of it", name(v), s.model.node(o.Owner))
 		return
+	}
+	if v.Rollback.Due(o, c.Rollback) {
+		add("volume %s: has not gone back to snapshot %s yet", name(v), v.Rollback.Snapshot)
 	}
 	for _, wish := range v.Snapshots {
 		made := slices.ContainsFunc(c.Snapshots, func(made cluster.Snapshot) bool { return made.Name == wish.Name })
@@ -117,6 +120,9 @@ func (s *Service) pendingNode(node cluster.Node, add sentences) {
 	}
 	if seen := n.state.Seen; seen < max(n.configured, s.watch.shared) || seen > slice.Revision {
 		add("node %s has not acted on its newest configuration yet", called)
+	}
+	if why := n.state.VolumesUnknown; why != "" {
+		add("node %s: cannot see its volumes: %s", called, why)
 	}
 	for _, c := range n.state.Conflicts {
 		add("node %s: conflict: %s", called, c.What)

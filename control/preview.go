@@ -62,16 +62,14 @@ func (s *Service) shadow(ctx context.Context) (*Service, error) {
 	options := s.options
 	options.Log = slog.New(slog.DiscardHandler)
 	shadow := &Service{store: nowhere{revision: revision}, options: options, started: s.started, model: m,
-		sessions: map[cluster.NodeID]*session{}, observed: newObserved(), progress: map[cluster.MoveID]progress{},
+		sessions: map[cluster.NodeID]*session{}, progress: map[cluster.MoveID]progress{},
 		conflicts: map[cluster.VolumeID]string{}, watch: watch{moves: map[cluster.MoveID]*movement{}}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, n := range s.sessions {
 		shadow.sessions[id] = &session{node: id, silent: n.silent, heard: n.heard, touch: n.touch, state: n.state, settled: n.settled}
-		if n.state != nil {
-			shadow.observed.report(id, n.state.Volumes)
-		}
 	}
+	shadow.observed = s.observed.clone()
 	return shadow, nil
 }
 
@@ -89,11 +87,11 @@ func (n nowhere) Write(context.Context, store.Batch) (cluster.Revision, error) {
 // say, such as when a restart falls due, leads to no step.
 func observedBy(n cluster.Node, state cluster.NodeState) plan.Observed {
 	paths := map[cluster.VolumeID]string{}
-	seen := plan.Observed{Address: n.Address, Path: func(id cluster.VolumeID) string { return paths[id] }}
+	seen := plan.Observed{Address: n.Address, VolumesUnknown: state.VolumesUnknown, Path: func(id cluster.VolumeID) string { return paths[id] }}
 	for _, v := range state.Volumes {
 		paths[v.Volume] = v.Path
 		seen.Copies = append(seen.Copies, volume.Copy{Volume: v.Volume, Role: v.Role, Epoch: v.Epoch, Open: v.Open,
-			Path: v.Path, UsedBytes: v.UsedBytes, Changed: now(), Snapshots: v.Snapshots})
+			Path: v.Path, UsedBytes: v.UsedBytes, LimitBytes: v.LimitSize, Changed: now(), Snapshots: v.Snapshots, Rollback: v.Rollback})
 	}
 	for _, a := range state.Applications {
 		i := runtime.Instance{Name: a.Name, Volume: a.Volume, Epoch: a.Epoch, Fingerprint: a.Fingerprint, Running: a.Running}

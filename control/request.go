@@ -67,7 +67,7 @@ func (d *draft) volumeToMove(r wire.MoveRequest) (cluster.VolumeID, error) {
 	}
 	v, ok := d.model.volumeNamed(r.Volume)
 	if !ok {
-		return "", fmt.Errorf("%w; the volumes are: %s", notFound("volume", r.Volume), list(d.model.volumeNames()))
+		return "", d.model.noVolume(r.Volume)
 	}
 	return v.ID, nil
 }

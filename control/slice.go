@@ -10,7 +10,6 @@ func part(m *model, seen observed, node cluster.NodeID) cluster.Slice {
 		Applications: applicationsOn(m, node),
 		Volumes:      volumesOf(m, node),
 		Owners:       ownersFor(m, seen, node),
-		Names:        namesFor(m, seen, node),
 		Deleted:      deletedOn(m, seen, node),
 		Moves:        movesOf(m, node),
 		Arriving:     arrivalsAt(m, seen, node),
@@ -47,34 +46,37 @@ func volumesOf(m *model, node cluster.NodeID) []cluster.OwnedVolume {
 		v, ok := m.volumes.get(id)
 		o, _ := m.ownerships.get(id)
 		if ok && !v.Deleted {
-			out = append(out, cluster.OwnedVolume{Volume: v, Ownership: o})
+			app, _ := m.user(id)
+			out = append(out, cluster.OwnedVolume{Volume: v, Ownership: o, Application: app.Name})
 		}
 	}
 	return out
 }
 
-// ownersFor says who owns the volumes of which the node has a copy that is not the owner's. Of a
-// volume that was never heard of, or that is deleted, it says nothing.
-func ownersFor(m *model, seen observed, node cluster.NodeID) []cluster.Ownership {
-	var out []cluster.Ownership
+// ownersFor tells of the volumes of which the node has a copy that is not the owner's. Of a volume
+// that was never heard of, or that is deleted, it says nothing.
+func ownersFor(m *model, seen observed, node cluster.NodeID) []cluster.ForeignVolume {
+	var out []cluster.ForeignVolume
 	for _, id := range sorted(seen.held[node]) {
 		v, known := m.volumes.get(id)
 		if o, ok := m.ownerships.get(id); ok && known && !v.Deleted && o.Owner != node {
-			out = append(out, o)
+			app, _ := m.user(id)
+			out = append(out, cluster.ForeignVolume{Ownership: o, Name: v.Name, Application: app.Name,
+				Unwanted: unwanted(v, seen.copies[id][node])})
 		}
 	}
 	return out
 }
 
-// namesFor says what the volumes of ownersFor are called.
-func namesFor(m *model, seen observed, node cluster.NodeID) map[cluster.VolumeID]string {
-	out := map[cluster.VolumeID]string{}
-	for _, o := range ownersFor(m, seen, node) {
-		if v, _ := m.volumes.get(o.Volume); v.Name != "" {
-			out[v.ID] = v.Name
+// unwanted returns the snapshots of a copy that users kept and no longer want.
+func unwanted(v cluster.Volume, c cluster.VolumeState) []cluster.SnapshotName {
+	var names []cluster.SnapshotName
+	for _, s := range c.Snapshots {
+		if s.Kept && !wished(v, s.Name) {
+			names = append(names, s.Name)
 		}
 	}
-	return out
+	return names
 }
 
 func deletedOn(m *model, seen observed, node cluster.NodeID) []cluster.VolumeID {

@@ -32,14 +32,6 @@ func modelOf(c cluster.Configuration, owners []cluster.Ownership, moves []cluste
 	return m
 }
 
-// named gives a volume of a model a name.
-func named(m *model, id cluster.VolumeID, name string) *model {
-	r := m.volumes.rows[id]
-	r.value.Name = name
-	m.volumes.rows[id] = r
-	return m
-}
-
 func TestPart(t *testing.T) {
 	using := func(id cluster.VolumeID) *cluster.Attachment { return &cluster.Attachment{Volume: id} }
 	apps := func(list ...cluster.Application) cluster.Configuration {
@@ -65,6 +57,9 @@ func TestPart(t *testing.T) {
 		return seen
 	}
 	owned := []cluster.OwnedVolume{{Volume: cluster.Volume{ID: "v"}, Ownership: owner("a")[0]}}
+	used := []cluster.OwnedVolume{{Volume: cluster.Volume{ID: "v"}, Ownership: owner("a")[0], Application: "db"}}
+	keeping := newObserved()
+	keeping.report("c", []cluster.VolumeState{{Volume: "v", Snapshots: []cluster.Snapshot{{Name: "old", Kept: true}, {Name: "round"}}}})
 
 	tests := []struct {
 		name  string
@@ -76,19 +71,19 @@ func TestPart(t *testing.T) {
 		{"nothing is nothing", modelOf(apps(), nil, nil, nil), observed{}, "a", cluster.Slice{}},
 		{"an application runs where its volume's owner is, not where it is wanted",
 			modelOf(apps(db), owner("a"), nil, nil), observed{}, "a",
-			cluster.Slice{Applications: []cluster.Application{db}, Volumes: owned}},
+			cluster.Slice{Applications: []cluster.Application{db}, Volumes: used}},
 		{"it does not run where it is wanted", modelOf(apps(db), owner("a"), nil, nil), observed{}, "b", cluster.Slice{}},
 		{"an application that is placed nowhere does not run, its volume stays",
-			modelOf(apps(still), owner("a"), nil, nil), observed{}, "a", cluster.Slice{Volumes: owned}},
+			modelOf(apps(still), owner("a"), nil, nil), observed{}, "a", cluster.Slice{Volumes: used}},
 		{"a volume without an owner is nobody's", modelOf(apps(db), nil, nil, nil), observed{}, "b", cluster.Slice{}},
 		{"without a volume it runs where it is placed", modelOf(apps(web), nil, nil, nil), observed{}, "b",
 			cluster.Slice{Applications: []cluster.Application{web}}},
 		{"and goes on where it is leaving", modelOf(apps(web), nil, nil, []departure{{"web", "a"}}), observed{}, "a",
 			cluster.Slice{Applications: []cluster.Application{web}}},
 		{"a copy of what another owns comes with the record of its owner",
-			modelOf(apps(), owner("a"), nil, nil), copyOn("c", "v"), "c", cluster.Slice{Owners: owner("a")}},
-		{"and with the volume's name", named(modelOf(apps(), owner("a"), nil, nil), "v", "data"), copyOn("c", "v"), "c",
-			cluster.Slice{Owners: owner("a"), Names: map[cluster.VolumeID]string{"v": "data"}}},
+			modelOf(apps(), owner("a"), nil, nil), copyOn("c", "v"), "c", cluster.Slice{Owners: []cluster.ForeignVolume{{Ownership: owner("a")[0]}}}},
+		{"and with what it is called, and what users no longer want of it", modelOf(apps(db), owner("a"), nil, nil), keeping, "c",
+			cluster.Slice{Owners: []cluster.ForeignVolume{{Ownership: owner("a")[0], Application: "db", Unwanted: []cluster.SnapshotName{"old"}}}}},
 		{"the owner is not told so twice", modelOf(apps(), owner("a"), nil, nil), copyOn("a", "v"), "a", cluster.Slice{Volumes: owned}},
 		{"without a copy nobody is told", modelOf(apps(), owner("a"), nil, nil), observed{}, "c", cluster.Slice{}},
 		{"of a copy that nobody knows nothing is said", modelOf(apps(), owner("a"), nil, nil), copyOn("c", "stray"), "c", cluster.Slice{}},
@@ -96,7 +91,7 @@ func TestPart(t *testing.T) {
 			modelOf(apps(), []cluster.Ownership{{Volume: "gone", Owner: "a"}}, nil, nil), copyOn("a", "gone"), "a",
 			cluster.Slice{Deleted: []cluster.VolumeID{"gone"}}},
 		{"a move is the source's", modelOf(apps(db), owner("a"), []cluster.Move{move(cluster.PhasePrepare)}, nil), observed{}, "a",
-			cluster.Slice{Applications: []cluster.Application{db}, Volumes: owned, Moves: []cluster.Move{move(cluster.PhasePrepare)}}},
+			cluster.Slice{Applications: []cluster.Application{db}, Volumes: used, Moves: []cluster.Move{move(cluster.PhasePrepare)}}},
 		{"and the target's, with what arrives", modelOf(apps(db), owner("a"), []cluster.Move{move(cluster.PhasePrepare)}, nil), copyOn("a", "v"), "b",
 			cluster.Slice{Moves: []cluster.Move{move(cluster.PhasePrepare)},
 				Arriving: []cluster.Arrival{{Move: "m", Volume: cluster.Volume{ID: "v"}, Application: &db, NeedBytes: 77, FromBackend: "zfs"}}}},

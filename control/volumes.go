@@ -33,7 +33,7 @@ func (s *Service) Volume(nameOrID string) (wire.VolumeStatus, error) {
 		v, ok = s.model.volumes.get(cluster.VolumeID(nameOrID))
 	}
 	if !ok {
-		return wire.VolumeStatus{}, fmt.Errorf("%w; the volumes are: %s", notFound("volume", nameOrID), list(s.model.volumeNames()))
+		return wire.VolumeStatus{}, s.model.noVolume(nameOrID)
 	}
 	return s.volumeStatus(v), nil
 }
@@ -53,28 +53,59 @@ func (s *Service) volumeStatus(v cluster.Volume) wire.VolumeStatus {
 	return status
 }
 
-// RequestSnapshot asks the owner of a volume, named or by id, to make a snapshot.
-func (s *Service) RequestSnapshot(ctx context.Context, volume string, r wire.SnapshotRequest) error {
-	_, err := s.update(ctx, func(d *draft) error {
-		v, ok := d.model.volumeNamed(volume)
+// noVolume says that there is no such volume, and which there are.
+func (m *model) noVolume(nameOrID string) error {
+	return fmt.Errorf("%w; the volumes are: %s", notFound("volume", nameOrID), list(m.volumeNames()))
+}
+
+// changeVolume changes a volume, named or by id, that is not deleted, as one write.
+func (s *Service) changeVolume(ctx context.Context, call, nameOrID string, change func(*draft, *cluster.Volume) error) (wire.VolumeStatus, error) {
+	return s.writeVolume(ctx, call, nameOrID, func(d *draft) (cluster.Volume, error) {
+		v, ok := d.model.volumeNamed(nameOrID)
 		if !ok {
-			return fmt.Errorf("%w; the volumes are: %s", notFound("volume", volume), list(d.model.volumeNames()))
+			return v, d.model.noVolume(nameOrID)
 		}
-		o, owned := d.ownerships.get(v.ID)
-		switch {
-		case !cluster.ValidName(string(r.Name)):
-			return fmt.Errorf("%w: %q is not a valid name", cluster.ErrInvalid, r.Name)
-		case !owned:
-			return fmt.Errorf("%w: volume %s has no owner yet", cluster.ErrConflict, name(v))
-		case slices.ContainsFunc(v.Snapshots, func(w cluster.SnapshotWish) bool { return w.Name == r.Name }):
-			return fmt.Errorf("snapshot %s of volume %s %w", r.Name, name(v), cluster.ErrExists)
+		v.Snapshots = slices.Clone(v.Snapshots)
+		err := change(d, &v)
+		return v, err
+	})
+}
+
+// writeVolume writes the volume that make returns.
+func (s *Service) writeVolume(ctx context.Context, call, nameOrID string, make func(*draft) (cluster.Volume, error)) (wire.VolumeStatus, error) {
+	var id cluster.VolumeID
+	_, err := s.update(ctx, func(d *draft) error {
+		v, err := make(d)
+		if err == nil {
+			id = v.ID
+			d.putVolume(v)
 		}
-		v.Snapshots = append(slices.Clone(v.Snapshots), cluster.SnapshotWish{Name: r.Name, Epoch: o.Epoch})
-		d.putVolume(v)
-		return nil
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("request a snapshot: %w", err)
+		return wire.VolumeStatus{}, fmt.Errorf("%s volume %s: %w", call, nameOrID, err)
+	}
+	return s.Volume(string(id))
+}
+
+// busy says why a volume must stay as it is: it is in use, on the move, or held. In use is by an
+// application that is placed; with defined also by one that is not.
+func (d *draft) busy(v cluster.Volume, defined bool) error {
+	if m, open := d.openMove(v.ID); open {
+		err := fmt.Errorf("%w: %s is moving to %s (%s)", cluster.ErrConflict, d.model.mover(m), d.model.node(m.To), m.Phase)
+		return cluster.WithHint(err, "wait for that move to end, or abort it: drover move abort "+string(m.ID))
+	}
+	if l, ok := d.leases.get(v.ID); ok && !l.Expired(now()) {
+		return fmt.Errorf("%w: a lease keeps it on %s %s", cluster.ErrConflict, d.model.node(l.Node), until(l))
+	}
+	app, used := d.user(v.ID)
+	switch {
+	case used && defined:
+		err := fmt.Errorf("%w: application %s uses it", cluster.ErrConflict, app.Name)
+		return cluster.WithHint(err, "take the application out of the application file, and deploy")
+	case used && app.Node != "":
+		err := fmt.Errorf("%w: application %s uses it on %s", cluster.ErrConflict, app.Name, d.model.node(app.Node))
+		return cluster.WithHint(err, fmt.Sprintf("stop it first: take %s out of the deployment file, and deploy", app.Name))
 	}
 	return nil
 }

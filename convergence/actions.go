@@ -11,7 +11,6 @@ import (
 	"github.com/drover/drover/convergence/plan"
 	"github.com/drover/drover/convergence/runtime"
 	"github.com/drover/drover/internal/fault"
-	"github.com/drover/drover/volume"
 )
 
 // An action does one kind of step. It looks at the world and does what is missing.
@@ -20,7 +19,12 @@ type action func(a *Agent, ctx context.Context, s plan.Step) error
 // actions is the one table of what each kind of step does.
 var actions = map[plan.Kind]action{
 	plan.CreateVolume: (*Agent).createVolume,
-	plan.OpenVolume:   (*Agent).openVolume,
+	plan.RestoreVolume: func(a *Agent, ctx context.Context, s plan.Step) error {
+		return a.Backend.Restore(ctx, s.Volume, s.Epoch)
+	},
+	plan.RollbackVolume: (*Agent).rollbackVolume,
+	plan.LabelVolume:    (*Agent).labelVolume,
+	plan.OpenVolume:     (*Agent).openVolume,
 	plan.ResizeVolume: func(a *Agent, ctx context.Context, s plan.Step) error {
 		return a.Backend.Resize(ctx, s.Volume, s.Limit)
 	},
@@ -37,29 +41,6 @@ var actions = map[plan.Kind]action{
 	plan.HandOff:        (*Agent).handOff,
 	plan.GiveUp:         (*Agent).giveUp,
 	plan.Resolve:        (*Agent).resolve,
-}
-
-func (a *Agent) createVolume(ctx context.Context, s plan.Step) error {
-	owner, group, err := a.Runtime.Owner(s.Spec.Application)
-	if err != nil {
-		return err
-	}
-	err = a.Backend.Create(ctx, s.Volume, volume.Options{LimitBytes: s.Limit, Owner: owner, Group: group})
-	if errors.Is(err, cluster.ErrExists) {
-		return nil
-	}
-	return err
-}
-
-func (a *Agent) openVolume(ctx context.Context, s plan.Step) error {
-	fault.Point("promote.open")
-	_, err := a.Backend.Open(ctx, s.Volume, s.Epoch, s.Base)
-	return err
-}
-
-func (a *Agent) snapshot(ctx context.Context, s plan.Step) error {
-	_, err := a.Backend.Snapshot(ctx, s.Volume, s.Name, true)
-	return err
 }
 
 func (a *Agent) startInstance(ctx context.Context, s plan.Step) error {
@@ -83,18 +64,6 @@ func (a *Agent) stopInstance(ctx context.Context, s plan.Step) error {
 func (a *Agent) removeInstance(ctx context.Context, s plan.Step) error {
 	a.forgetRestarts(s.Application)
 	return a.Runtime.Remove(ctx, s.Application)
-}
-
-func (a *Agent) demoteVolume(ctx context.Context, s plan.Step) error {
-	err := a.Backend.Demote(ctx, s.Volume, s.Epoch)
-	var diverged *volume.Diverged
-	if errors.As(err, &diverged) {
-		// The copy is safe under its new name, and this node has nothing left to demote.
-		a.record(ctx, cluster.Event{Kind: "diverged", Volume: s.Volume,
-			Message: fmt.Sprintf("the copy of %s is ahead of the owner's: %v", a.Node.Name, diverged)})
-		return nil
-	}
-	return err
 }
 
 // handOff drives one attempt of a move as its source.

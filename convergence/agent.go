@@ -173,18 +173,33 @@ func (a *Agent) start() error {
 	return nil
 }
 
-// Permit says whether a peer may ship d to this node: only the source of a move that is open and
-// ends here, and only until it is committed.
-func (a *Agent) Permit(from cluster.NodeID, d volume.Delta) error {
+// Permit says whether a peer may ship d to this node, and completes it: only the source of a move
+// that is open and ends here may, and only until it is committed.
+func (a *Agent) Permit(from cluster.NodeID, d volume.Delta) (volume.Delta, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, m := range a.slice.Moves {
 		if m.Volume == d.Volume && m.From == from && m.To == a.Node.ID && !m.Phase.Committed() && !m.Phase.Ended() {
 			fault.Point("arrive.receive")
-			return nil
+			d.Labels = a.arrivalLabels(m.ID)
+			return d, nil
 		}
 	}
-	return fmt.Errorf("%w: no move brings volume %s from that node to this one", cluster.ErrForbidden, d.Volume)
+	return d, fmt.Errorf("%w: no move brings volume %s from that node to this one", cluster.ErrForbidden, d.Volume)
+}
+
+// arrivalLabels returns what people call the volume that a move brings here. The caller holds mu.
+func (a *Agent) arrivalLabels(move cluster.MoveID) volume.Labels {
+	for _, arrival := range a.slice.Arriving {
+		if arrival.Move == move {
+			l := volume.Labels{Name: arrival.Volume.Name}
+			if arrival.Application != nil {
+				l.Application = arrival.Application.Name
+			}
+			return l
+		}
+	}
+	return volume.Labels{}
 }
 
 // PeerOf returns the node that a public key, in authorized_keys form, belongs to; none for the key
@@ -265,6 +280,10 @@ func (a *Agent) pass(ctx context.Context) time.Duration {
 		}
 	}
 	a.forgetIdle(p)
+	if seen.VolumesUnknown != "" {
+		a.Log.Error("cannot see the volumes of this node: they and what uses them are left as they are", "error", seen.VolumesUnknown)
+		next = min(next, time.Second)
+	}
 	if !p.Wake.IsZero() {
 		next = min(next, max(p.Wake.Sub(now), time.Millisecond))
 	}

@@ -19,25 +19,50 @@ func (a *Agent) observe(ctx context.Context) (plan.Observed, error) {
 	if err != nil {
 		return plan.Observed{}, fmt.Errorf("list the applications: %w", err)
 	}
-	copies, err := a.Backend.Copies(ctx)
-	if err != nil {
-		return plan.Observed{}, fmt.Errorf("list the volumes: %w", err)
-	}
+	copies, trash, unknown := a.observeVolumes(ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return plan.Observed{
-		Instances: instances,
-		Copies:    copies,
-		Restarts:  a.decideRestarts(instances),
-		Undecided: a.journal.undecided(),
-		Broken:    a.brokenAttempts(),
-		GaveUp:    maps.Clone(a.gaveUp),
-		Answered:  maps.Clone(a.answered),
-		Address:   a.Node.Address,
-		Private:   a.Private,
-		Path:      a.Backend.Path,
-		Grace:     a.grace(),
+		Instances:      instances,
+		Copies:         copies,
+		Trash:          trash,
+		VolumesUnknown: unknown,
+		Restarts:       a.decideRestarts(instances),
+		Undecided:      a.journal.undecided(),
+		Broken:         a.brokenAttempts(),
+		GaveUp:         maps.Clone(a.gaveUp),
+		Answered:       maps.Clone(a.answered),
+		Address:        a.Node.Address,
+		Private:        a.Private,
+		Path:           a.Backend.Path,
+		Grace:          a.grace(),
 	}, nil
+}
+
+// observeVolumes lists the copies, and the trash if a copy is missing that may be there. Where that
+// cannot be seen, a pool that is gone say, unknown says why, and neither list means anything.
+func (a *Agent) observeVolumes(ctx context.Context) (copies, trash []volume.Copy, unknown string) {
+	copies, err := a.Backend.Copies(ctx)
+	if err == nil && a.misses(copies) {
+		trash, err = a.Backend.Trash(ctx)
+	}
+	if err == nil {
+		return copies, trash, ""
+	}
+	unknown = err.Error()
+	if hint := cluster.Hint(err); hint != "" {
+		unknown += " (" + hint + ")"
+	}
+	return nil, nil, unknown
+}
+
+// misses reports whether this node owns a volume of which there is no copy.
+func (a *Agent) misses(copies []volume.Copy) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.ContainsFunc(a.slice.Volumes, func(owned cluster.OwnedVolume) bool {
+		return !slices.ContainsFunc(copies, func(c volume.Copy) bool { return c.Volume == owned.Volume.ID })
+	})
 }
 
 // state is what this node reports, and a fingerprint that is equal for states that say the same
@@ -49,7 +74,8 @@ func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := cluster.NodeState{Node: a.Node.ID, Era: a.Node.Era, Seen: a.acted, Conflicts: a.conflicts}
+	s := cluster.NodeState{Node: a.Node.ID, Era: a.Node.Era, Seen: a.acted, Conflicts: a.conflicts,
+		VolumesUnknown: seen.VolumesUnknown}
 	for _, i := range seen.Instances {
 		s.Applications = append(s.Applications, a.applicationState(i))
 	}
@@ -88,7 +114,7 @@ func (a *Agent) applicationState(i runtime.Instance) cluster.ApplicationState {
 
 func volumeState(c volume.Copy) cluster.VolumeState {
 	return cluster.VolumeState{Volume: c.Volume, Role: c.Role, Epoch: c.Epoch, Open: c.Open, Path: c.Path,
-		UsedBytes: c.UsedBytes, LimitSize: c.LimitBytes, Snapshots: c.Snapshots, Warning: c.Warning}
+		UsedBytes: c.UsedBytes, LimitSize: c.LimitBytes, Snapshots: c.Snapshots, Rollback: c.Rollback, Warning: c.Warning}
 }
 
 // stepStates says what is being done and what failed. The caller holds mu.

@@ -29,7 +29,7 @@ func TestWhoseKeysAreKnown(t *testing.T) {
 
 func TestWhatVolumesAreCalled(t *testing.T) {
 	a := &Agent{slice: cluster.Slice{
-		Names:    map[cluster.VolumeID]string{"held": "x"},
+		Owners:   []cluster.ForeignVolume{{Name: "x", Ownership: cluster.Ownership{Volume: "held"}}},
 		Volumes:  []cluster.OwnedVolume{{Volume: cluster.Volume{ID: "owned", Name: "y"}}},
 		Arriving: []cluster.Arrival{{Volume: cluster.Volume{ID: "arriving", Name: "z"}}},
 	}}

@@ -81,7 +81,7 @@ func (r *applicationReader) composeKeys(root *value) {
 	}
 	for _, v := range volumes.parts {
 		r.composeMapping(v, composeVolume)
-		r.composeMapping(v.get("driver_opts"), []string{"size"})
+		r.composeOptions(v.get("driver_opts"))
 		if driver := v.get("driver"); driver != nil && driver.text != "drover" && driver.text != "local" {
 			r.fail(driver, "%s: volumes are Drover's own: remove the key, or name drover", driver)
 		}
@@ -132,9 +132,9 @@ func (c *composeReader) service(v *value) definition {
 		c.noteAs(fmt.Sprintf("%s.ports[%d]", path, i), at(v.get("ports"), i))
 	}
 	c.composeLinks(&app, v, s)
-	attachment, size := c.composeVolume(v, s)
+	attachment, wish := c.composeVolume(v, s)
 	app.Volume = attachment
-	return definition{application: app, maximumSize: size}
+	return definition{application: app, volume: wish}
 }
 
 // noteAs notes a place of the file for a path of the configuration and all that is in it.
@@ -282,47 +282,4 @@ func dependencies(v *value) []string {
 		}
 	}
 	return names
-}
-
-// composeVolume returns the one volume of a service, and its size limit.
-func (c *composeReader) composeVolume(v *value, s types.ServiceConfig) (*cluster.Attachment, int64) {
-	if len(s.Volumes) == 0 {
-		return nil, 0
-	}
-	where := v.get("volumes")
-	if len(s.Volumes) > 1 {
-		c.fail(at(where, 1), "only one volume per service is supported; got %d", len(s.Volumes))
-	}
-	m := s.Volumes[0]
-	where = at(where, 0)
-	switch {
-	case m.Type != types.VolumeTypeVolume:
-		c.fail(where, "want a named volume: %s mounts stay on their host", m.Type)
-	case m.ReadOnly:
-		c.fail(where, "a volume that is read only is not supported")
-	case m.Source != "" && c.users[m.Source] != "":
-		c.fail(where, "volume %s belongs to %s already: one volume per application", m.Source, c.users[m.Source])
-	}
-	c.users[m.Source] = v.key
-	id := cluster.VolumeIDForName(cluster.AppName(v.key))
-	c.note("applications."+v.key+".volume", where)
-	c.note(volumePath(id), where)
-	return &cluster.Attachment{Volume: id, Mountpoint: m.Target}, c.composeSize(m.Source)
-}
-
-// composeSize returns the size limit of a volume of the file.
-func (c *composeReader) composeSize(name string) int64 {
-	top := c.services.parent.get("volumes")
-	if top == nil {
-		return 0
-	}
-	declared := top.field(name)
-	if declared == nil || declared.kind != mapping {
-		return 0
-	}
-	size := declared.get("driver_opts")
-	if size == nil {
-		return 0
-	}
-	return c.size(size.get("size"))
 }

@@ -47,7 +47,7 @@ services:
 volumes:
   data:
     driver: drover
-    driver_opts: {size: 20G}
+    driver_opts: {size: 20G, profile: database, zfs.recordsize: 8K}
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -63,9 +63,9 @@ volumes:
 			Restart: cluster.RestartPolicy{Name: cluster.RestartOnFailure, MaximumRetryCount: 3},
 			Stop:    cluster.StopPolicy{Signal: "SIGINT", Timeout: 90 * time.Second},
 			Health:  &cluster.HealthCheck{Command: []string{"/bin/sh", "-c", "pg_isready -q"}, Interval: 2 * time.Second, Timeout: time.Second}},
-			maximumSize: 20 << 30},
+			volume: volumeWish{maximumSize: 20 << 30, profile: "database", options: map[string]string{"zfs.recordsize": "8K"}}},
 	}
-	if diff := cmp.Diff(want, files.definitions, cmp.AllowUnexported(definition{})); diff != "" {
+	if diff := cmp.Diff(want, files.definitions, cmp.AllowUnexported(definition{}, volumeWish{})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -96,6 +96,8 @@ func TestComposeRefuses(t *testing.T) {
 		{"a volume of two", db + "    volumes: ['vol:/data']\n  two:\n    image: x\n    volumes: ['vol:/data']\nvolumes: {vol: {}}\n",
 			[]string{":7: services.two.volumes[0]: volume vol belongs to db"}},
 		{"another driver", db + "volumes:\n  v: {driver: nfs}\n", []string{":5: volumes.v.driver: \"nfs\": volumes are Drover's own"}},
+		{"a profile that there is not", "services:\n  db:\n    image: x\n    volumes: ['data:/d']\nvolumes:\n  data:\n    driver_opts:\n      profile: fast\n",
+			[]string{`:8: volumes.data.driver_opts.profile: "fast": the profiles are: database`}},
 		{"other options of a volume", db + "volumes:\n  v: {driver_opts: {o: bind}}\n", []string{":5: volumes.v.driver_opts.o: cannot"}},
 		{"an order of starts", "services:\n  db:\n    image: x\n    ports: ['1:1']\n  web:\n    image: x\n    depends_on:\n      db: {condition: service_healthy}\n",
 			[]string{":8: services.web.depends_on.db: only the link is honoured"}},

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,6 +22,7 @@ import (
 func (f *Files) Configuration(current cluster.Configuration, nodes []cluster.Node) (cluster.Configuration, error) {
 	where, unknown := f.resolve(nodes)
 	next, clashes := f.merge(current, where)
+	clashes = append(clashes, f.strange(current, next, nodes)...)
 	wrong := inOrder(append(clashes, f.locate(next.Validate(), clashes)...))
 	wrong = append(wrong, inOrder(unknown)...)
 	if len(wrong) > 0 {
@@ -98,12 +100,12 @@ func (f *Files) merge(current cluster.Configuration, where map[cluster.AppName]c
 		if app.Volume == nil {
 			continue
 		}
-		v, problem := volumeFor(next, app)
+		v, problem := volumeFor(next, app, d.volume)
 		if problem != "" {
 			clashes = append(clashes, f.errorAt("applications."+string(app.Name)+".volume", problem))
 			continue
 		}
-		v.MaximumSize = d.maximumSize
+		v.MaximumSize = d.volume.maximumSize
 		if app.Node != "" {
 			v.Primary = app.Node
 		}
@@ -112,19 +114,49 @@ func (f *Files) merge(current cluster.Configuration, where map[cluster.AppName]c
 	return next, clashes
 }
 
+// strange returns the options of new volumes that mean nothing on the nodes that are to make them.
+func (f *Files) strange(current, next cluster.Configuration, nodes []cluster.Node) Errors {
+	var wrong Errors
+	for _, id := range slices.Sorted(maps.Keys(next.Volumes)) {
+		v := next.Volumes[id]
+		i := slices.IndexFunc(nodes, func(n cluster.Node) bool { return n.ID == v.Primary })
+		if _, made := current.Volumes[id]; made || i < 0 {
+			continue
+		}
+		for _, problem := range v.Strange(nodes[i]) {
+			wrong = append(wrong, f.errorAt(volumePath(id)+"."+problem.Path, problem.Message))
+		}
+	}
+	return wrong
+}
+
 // volumeFor returns the volume of an application: the one in c if there is one, else a new one
-// that has no place yet. Where that would hide data behind an empty volume, it says so instead.
-func volumeFor(c cluster.Configuration, app cluster.Application) (cluster.Volume, string) {
+// that has no place yet. Where that would hide data behind an empty volume, or the volume was made
+// with something else than the file says, it says so instead.
+func volumeFor(c cluster.Configuration, app cluster.Application, wish volumeWish) (cluster.Volume, string) {
 	id, name := app.Volume.Volume, string(app.Name)
 	v, exists := c.Volumes[id]
-	switch {
-	case exists && v.Deleted:
-		return v, fmt.Sprintf("volume %s was deleted: undelete it to use its data, or set dataset_id to a new UUID for an empty volume", id)
-	case exists:
-		return v, ""
+	if exists && !v.Deleted {
+		return v, wish.otherwise(v)
 	}
 	if other, taken := c.VolumeNamed(name); taken {
 		return v, fmt.Sprintf("another volume is named %q: set dataset_id to %s to use its data, or choose another name for the application", name, other.ID)
 	}
-	return cluster.Volume{ID: id, Name: name, Metadata: map[string]string{"name": name}}, ""
+	if exists {
+		return v, fmt.Sprintf("volume %s was deleted: undelete it to use its data, or set dataset_id to a new UUID for an empty volume", id)
+	}
+	return cluster.Volume{ID: id, Name: name, Metadata: map[string]string{"name": name}, Profile: wish.profile, Options: maps.Clone(wish.options)}, ""
+}
+
+// otherwise says how a volume that exists differs from what a file wants it to be made with.
+func (w volumeWish) otherwise(v cluster.Volume) string {
+	if w.profile != "" && w.profile != v.Profile {
+		return fmt.Sprintf("the volume was made with the profile %q, which cannot be changed: want that, or none here", v.Profile)
+	}
+	for _, option := range slices.Sorted(maps.Keys(w.options)) {
+		if is := v.Options[option]; is != w.options[option] {
+			return fmt.Sprintf("the volume was made with %q for the option %s, which cannot be changed: want that, or remove the option here", is, option)
+		}
+	}
+	return ""
 }

@@ -60,6 +60,11 @@ func TestConfiguration(t *testing.T) {
 			c.Applications["new"] = cluster.Application{Name: "new", Image: "x", Volume: &cluster.Attachment{Volume: id, Mountpoint: "/d"}}
 			c.Volumes[id] = cluster.Volume{ID: id, Name: "new", Metadata: map[string]string{"name": "new"}}
 		}},
+		{"a new volume has the profile and the options of the file", dbFile + "  new:\n    image: x\n    volume: {mountpoint: /d, profile: database, options: {zfs.copies: 2}}\n", onA, func(c *cluster.Configuration) {
+			id := cluster.VolumeIDForName("new")
+			c.Applications["new"] = cluster.Application{Name: "new", Image: "x", Volume: &cluster.Attachment{Volume: id, Mountpoint: "/d"}}
+			c.Volumes[id] = cluster.Volume{ID: id, Name: "new", Metadata: map[string]string{"name": "new"}, Profile: "database", Options: map[string]string{"zfs.copies": "2"}}
+		}},
 		{"a volume that is adopted by its id keeps its name", "version: 1\napplications: {web: {image: nginx, volume: {mountpoint: /w, dataset_id: " + string(dbID) + "}}}",
 			"version: 1\nnodes: {b: [web]}", func(c *cluster.Configuration) {
 				c.Applications = map[cluster.AppName]cluster.Application{"web": {Name: "web", Image: "nginx", Node: nodeB,
@@ -140,6 +145,19 @@ func TestConfigurationRefused(t *testing.T) {
 			`app.yml:5: applications.db.volume: another volume is named "db": set dataset_id to 47440eff-e933-4de0-b56c-d3469b61421f to use its data, or choose another name for the application`}},
 		{"the same of a Fig file", named, "db:\n  image: x\n  volumes:\n  - /data\n", onA, twoNodes(), []string{
 			`app.yml:4: db.volumes[0]: another volume is named "db": set dataset_id to 47440eff-e933-4de0-b56c-d3469b61421f to use its data, or choose another name for the application`}},
+		{"the name of a deleted volume that another one has now", func() cluster.Configuration {
+			c := deleted.Clone()
+			c.Volumes[otherID] = cluster.Volume{ID: otherID, Name: "db", Primary: nodeA}
+			return c
+		}(), dbFile, onA, twoNodes(), []string{
+			`app.yml:5: applications.db.volume: another volume is named "db": set dataset_id to 47440eff-e933-4de0-b56c-d3469b61421f to use its data, or choose another name for the application`}},
+		{"another profile than the volume was made with", lived(), dbFile + "      profile: database\n", onA, twoNodes(), []string{
+			`app.yml:5: applications.db.volume: the volume was made with the profile "", which cannot be changed: want that, or none here`}},
+		{"another option than the volume was made with", lived(), dbFile + "      options: {zfs.copies: 2}\n", onA, twoNodes(), []string{
+			`app.yml:5: applications.db.volume: the volume was made with "" for the option zfs.copies, which cannot be changed: want that, or remove the option here`}},
+		{"an option for another backend than the node's", cluster.Configuration{}, dbFile + "      options:\n        btrfs.x: 1\n", onA,
+			[]cluster.Node{{ID: nodeA, Name: "a", Backend: "zfs"}, {ID: nodeB, Name: "b"}}, []string{
+				`app.yml:9: applications.db.volume.options.btrfs.x: it is for the backend btrfs, and node a has zfs`}},
 		{"a fault of the cluster's own", broken, dbFile, onA, twoNodes(), []string{
 			`app.yml:1: volumes.47440eff-e933-4de0-b56c-d3469b61421f.maximum_size: -1: must be greater than zero`}},
 		{"faults of both files", deleted, dbFile, "version: 1\nnodes: {c: [db]}", twoNodes(), []string{

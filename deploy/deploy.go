@@ -50,8 +50,17 @@ type Files struct {
 // A definition is an application as its file defines it: all but where it runs.
 type definition struct {
 	application cluster.Application
-	// maximumSize is that of its volume, in bytes; zero for no limit.
+	// volume is what the file says of its volume.
+	volume volumeWish
+}
+
+// A volumeWish is what a file says of a volume.
+type volumeWish struct {
+	// maximumSize is in bytes; zero for no limit.
 	maximumSize int64
+	// profile and options count when the volume is made. Empty: the file does not say.
+	profile string
+	options map[string]string
 }
 
 // A placement is a node of the deployment file with the applications that shall run there.

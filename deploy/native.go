@@ -92,7 +92,7 @@ func (r *applicationReader) application(name cluster.AppName, v *value) definiti
 	app.Ports = r.ports(v.get("ports"))
 	app.Links = r.links(v.get("links"))
 	app.Environment = r.environment(v.get("environment"))
-	app.Volume, d.maximumSize = r.volume(name, v.field("volume"))
+	app.Volume, d.volume = r.volume(name, v.field("volume"))
 	app.Limits = r.limits(v)
 	app.Restart = r.restartPolicy(v.get("restart_policy"))
 	app.Stop = r.stopPolicy(v)

@@ -112,12 +112,16 @@ func TestNativeApplicationRefused(t *testing.T) {
 		{"a variable that is a date", "image: x\nenvironment: {A: 2001-01-01}", `5: applications.db.environment.A: want a string; got the date 2001-01-01: put quotes around it`},
 		{"a variable that no process can have", "image: x\nenvironment: {'A=B': x}", `5: applications.db.environment: "A=B" cannot name a variable`},
 		{"a variable named by a number", "image: x\nenvironment: {1: x}", `5: applications.db.environment: every key must be a string: put quotes around 1`},
-		{"a volume with nothing in it", "image: x\nvolume:", `5: applications.db.volume: want {mountpoint, maximum_size, dataset_id}; got nothing`},
+		{"a volume with nothing in it", "image: x\nvolume:", `5: applications.db.volume: want {mountpoint, maximum_size, profile, options, dataset_id}; got nothing`},
 		{"a volume without mountpoint", "image: x\nvolume: {maximum_size: 1G}", `5: applications.db.volume.mountpoint: is missing: want the absolute path where the application finds its data`},
 		{"a misspelt mountpoint", "image: x\nvolume: {mount_point: /data}",
-			`5: applications.db.volume.mount_point: unknown key: did you mean mountpoint? (known here: mountpoint, maximum_size, dataset_id)` + "\n" +
+			`5: applications.db.volume.mount_point: unknown key: did you mean mountpoint? (known here: mountpoint, maximum_size, profile, options, dataset_id)` + "\n" +
 				`app.yml:5: applications.db.volume.mountpoint: is missing: want the absolute path where the application finds its data`},
 		{"a relative mountpoint", "image: x\nvolume:\n  mountpoint: data", `6: applications.db.volume.mountpoint: "data": want an absolute path`},
+		{"a profile that there is not", "image: x\nvolume:\n  mountpoint: /d\n  profile: fast", `7: applications.db.volume.profile: "fast": the profiles are: database`},
+		{"an option for no backend", "image: x\nvolume:\n  mountpoint: /d\n  options:\n    recordsize: 8K", `8: applications.db.volume.options.recordsize: want the backend that it is for before its name, such as zfs.recordsize`},
+		{"an option without a value", "image: x\nvolume:\n  mountpoint: /d\n  options: {zfs.atime: }", `7: applications.db.volume.options.zfs.atime: want a value such as 8K; got nothing`},
+		{"options that are no mapping", "image: x\nvolume:\n  mountpoint: /d\n  options: fast", `7: applications.db.volume.options: want a mapping such as {zfs.recordsize: 8K}; got "fast"`},
 		{"a size below zero", "image: x\nvolume: {mountpoint: /d, maximum_size: -1}", `5: applications.db.volume.maximum_size: want a number of bytes greater than zero, or one with K, M, G or T such as "2.5G"; got the integer -1`},
 		{"a size of zero", "image: x\nvolume: {mountpoint: /d, maximum_size: 0G}", `5: applications.db.volume.maximum_size: want a number of bytes greater than zero, or one with K, M, G or T such as "2.5G"; got "0G"`},
 		{"a size in an unknown unit", "image: x\nvolume: {mountpoint: /d, maximum_size: 1GB}", `5: applications.db.volume.maximum_size: want a number of bytes greater than zero, or one with K, M, G or T such as "2.5G"; got "1GB"`},

@@ -146,23 +146,16 @@ type Labeler interface {
 func Abilities(b Backend) []string {
 	var all []string
 	if _, ok := b.(Adopter); ok {
-		all = append(all, AbilityAdopt)
+		all = append(all, cluster.AbilityAdopt)
 	}
 	if _, ok := b.(Cloner); ok {
-		all = append(all, AbilityClone)
+		all = append(all, cluster.AbilityClone)
 	}
 	if _, ok := b.(Rollbacker); ok {
-		all = append(all, AbilityRollback)
+		all = append(all, cluster.AbilityRollback)
 	}
 	return all
 }
-
-// The abilities of a backend that a user can ask for.
-const (
-	AbilityAdopt    = "adopt"
-	AbilityClone    = "clone"
-	AbilityRollback = "rollback"
-)
 
 // Labels are what people call a volume, where a backend can show it to them.
 type Labels struct {

@@ -147,7 +147,8 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	agent := &convergence.Agent{
 		Node: cluster.Node{ID: id, Name: o.name, Address: o.address, TransferAddress: o.advertiseTransfer,
 			TransferKey: ssh.PublicKey(key), GossipAddress: o.listenGossip, Labels: o.labels, Era: era(),
-			Backend: backend.Properties().Name, Runtime: apps.Name(), Version: version},
+			Backend: backend.Properties().Name, Abilities: volume.Abilities(backend), Features: backend.Properties().Features,
+			TrashGrace: o.trashGrace, Runtime: apps.Name(), Version: version},
 		Backend: backend, Runtime: apps, Transport: &ssh.Transport{Key: key, Log: log}, Control: control,
 		Routes: routes, Members: members, Dir: o.data, Log: log, Private: o.private,
 		Handoff: o.handoff, Grace: o.grace, TrashGrace: o.trashGrace,

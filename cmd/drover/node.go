@@ -15,7 +15,7 @@ import (
 
 func newNode(io_ stdio) *cobra.Command {
 	c := &cobra.Command{Use: "node", Short: "Look at the nodes, and add one"}
-	c.AddCommand(newNodeLs(io_), newNodeAdd(io_), newNodeKnownHosts(io_))
+	c.AddCommand(newNodeLs(io_), newNodeInspect(io_), newNodeAdd(io_), newNodeKnownHosts(io_))
 	return c
 }
 

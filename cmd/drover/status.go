@@ -219,12 +219,19 @@ func volumeName(v cluster.Volume) string {
 }
 
 func nodeName(nodes []wire.NodeStatus, id cluster.NodeID) string {
-	for _, n := range nodes {
-		if n.Node.ID == id {
-			return n.Node.Name
-		}
+	if n, ok := nodeOf(nodes, id); ok {
+		return n.Node.Name
 	}
 	return dash(id)
+}
+
+func nodeOf(nodes []wire.NodeStatus, id cluster.NodeID) (wire.NodeStatus, bool) {
+	for _, n := range nodes {
+		if n.Node.ID == id {
+			return n, true
+		}
+	}
+	return wire.NodeStatus{}, false
 }
 
 func limit(n int64) string {

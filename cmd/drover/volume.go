@@ -1,8 +1,12 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,67 +19,99 @@ import (
 type volumeOptions struct {
 	connectOptions
 	outputOptions
+	waitOptions
 }
 
-// volumeCommand is a command below `drover volume`: it is given a client.
-func volumeCommand(use, short string, args cobra.PositionalArgs, run func(c *cobra.Command, o volumeOptions, control *client.Client, args []string) error) *cobra.Command {
+// A volumeCommand is a command below `drover volume` that is given a client.
+type volumeCommand struct {
+	use, short, long string
+	args             int
+	run              func(ctx context.Context, o volumeOptions, control *client.Client, args []string) error
+	// waits: it waits for a node to do something. options: -o gives an option of the volume, and not
+	// the format of the output.
+	waits, options bool
+}
+
+func (v volumeCommand) command() *cobra.Command {
 	var o volumeOptions
-	c := &cobra.Command{Use: use, Short: short, Args: args, RunE: func(c *cobra.Command, args []string) error {
+	c := &cobra.Command{Use: v.use, Short: v.short, Long: v.long, Args: cobra.ExactArgs(v.args), RunE: func(c *cobra.Command, args []string) error {
+		if err := o.check(); err != nil {
+			return err
+		}
 		control, err := o.client()
 		if err != nil {
 			return err
 		}
-		return run(c, o, control, args)
+		return v.run(c.Context(), o, control, args)
 	}}
 	o.connectOptions.addFlags(c.Flags())
-	o.outputOptions.addFlags(c.Flags())
+	if v.options {
+		c.Flags().StringVar(&o.format, "output", "text", "`FORMAT` of the output: text or json")
+	} else {
+		o.outputOptions.addFlags(c.Flags())
+	}
+	if v.waits {
+		o.waitOptions.addFlags(c.Flags())
+	}
 	return c
 }
 
 func newVolume(io_ stdio) *cobra.Command {
-	c := &cobra.Command{Use: "volume", Short: "Look at volumes, and make snapshots of them"}
-	c.AddCommand(
-		volumeCommand("ls", "List the volumes", cobra.NoArgs,
-			func(c *cobra.Command, o volumeOptions, control *client.Client, _ []string) error {
-				return runVolumeLs(c, o, control, io_.out)
-			}),
-		volumeCommand("inspect VOLUME", "Show all that is known of a volume", cobra.ExactArgs(1),
-			func(c *cobra.Command, o volumeOptions, control *client.Client, args []string) error {
-				return runVolumeInspect(c, o, control, args[0], io_.out)
-			}),
-		volumeCommand("snapshot VOLUME NAME", "Make a snapshot and wait until it is there", cobra.ExactArgs(2),
-			func(c *cobra.Command, o volumeOptions, control *client.Client, args []string) error {
-				return runVolumeSnapshot(c, o, control, args[0], cluster.SnapshotName(args[1]), io_.out)
-			}),
-		volumeCommand("snapshots VOLUME", "List the snapshots of a volume", cobra.ExactArgs(1),
-			func(c *cobra.Command, o volumeOptions, control *client.Client, args []string) error {
-				snapshots, err := control.Snapshots(c.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				return o.print(io_.out, snapshots, func(w io.Writer) { printSnapshots(w, snapshots) })
-			}),
-	)
+	c := &cobra.Command{Use: "volume", Short: "Look at volumes; make, clone, roll back, resize and remove them"}
+	c.AddCommand(newVolumeLs(io_), newVolumeInspect(io_), newVolumeCreate(io_), newVolumeAdopt(io_), newVolumeClone(io_),
+		newVolumeRollback(io_), newVolumeResize(io_), newVolumeRm(io_), newVolumeUndelete(io_), newVolumeSnapshot(io_), newVolumeSnapshots(io_))
 	return c
 }
 
-func runVolumeLs(c *cobra.Command, o volumeOptions, control *client.Client, w io.Writer) error {
-	volumes, err := control.Volumes(c.Context())
-	if err != nil {
-		return err
-	}
-	nodes, err := control.Nodes(c.Context())
-	if err != nil {
-		return err
-	}
-	return o.print(w, volumes, func(w io.Writer) {
-		table(w, "NAME\tID\tOWNER\tEPOCH\tAPPLICATION\tUSED\tLIMIT", func(row func(...any)) {
-			for _, v := range volumes {
-				row(volumeName(v.Volume), v.Volume.ID, nodeName(nodes, v.Ownership.Owner), v.Ownership.Epoch, dash(v.Application),
-					bytes(ownersCopy(v).UsedBytes), limit(v.Volume.MaximumSize))
+func newVolumeLs(io_ stdio) *cobra.Command {
+	var deleted bool
+	c := volumeCommand{use: "ls", short: "List the volumes", run: func(ctx context.Context, o volumeOptions, control *client.Client, _ []string) error {
+		all, err := control.Volumes(ctx)
+		if err != nil {
+			return err
+		}
+		nodes, err := control.Nodes(ctx)
+		if err != nil {
+			return err
+		}
+		volumes := slices.DeleteFunc(all, func(v wire.VolumeStatus) bool { return v.Volume.Deleted != deleted })
+		return o.print(io_.out, volumes, func(w io.Writer) {
+			if deleted {
+				printDeleted(w, volumes, nodes)
+			} else {
+				printVolumes(w, volumes, nodes)
 			}
 		})
+	}}.command()
+	c.Flags().BoolVar(&deleted, "deleted", false, "list those that were deleted instead")
+	return c
+}
+
+func printVolumes(w io.Writer, volumes []wire.VolumeStatus, nodes []wire.NodeStatus) {
+	table(w, "NAME\tID\tOWNER\tEPOCH\tAPPLICATION\tUSED\tLIMIT", func(row func(...any)) {
+		for _, v := range volumes {
+			row(volumeName(v.Volume), v.Volume.ID, nodeName(nodes, v.Ownership.Owner), v.Ownership.Epoch, dash(v.Application),
+				bytes(ownersCopy(v).UsedBytes), limit(v.Volume.MaximumSize))
+		}
 	})
+}
+
+func printDeleted(w io.Writer, volumes []wire.VolumeStatus, nodes []wire.NodeStatus) {
+	table(w, "NAME\tID\tOWNER\tDELETED\tCAN COME BACK UNTIL", func(row func(...any)) {
+		for _, v := range volumes {
+			at, until := v.Volume.DeletedAt, "-"
+			if grace := trashGrace(v, nodes); grace > 0 && !at.IsZero() {
+				until = at.Add(grace).Local().Format(time.DateTime)
+			}
+			row(volumeName(v.Volume), v.Volume.ID, nodeName(nodes, v.Ownership.Owner), ago(at), until)
+		}
+	})
+}
+
+// trashGrace is how long the owner of a volume keeps what was removed; zero if that is not known.
+func trashGrace(v wire.VolumeStatus, nodes []wire.NodeStatus) time.Duration {
+	n, _ := nodeOf(nodes, v.Ownership.Owner)
+	return n.Node.TrashGrace
 }
 
 // ownersCopy returns what the owner last said of its copy.
@@ -88,59 +124,53 @@ func ownersCopy(v wire.VolumeStatus) cluster.VolumeState {
 	return cluster.VolumeState{}
 }
 
-func runVolumeInspect(c *cobra.Command, o volumeOptions, control *client.Client, name string, w io.Writer) error {
-	v, err := control.Volume(c.Context(), name)
-	if err != nil {
-		return err
-	}
-	nodes, err := control.Nodes(c.Context())
-	if err != nil {
-		return err
-	}
-	return o.print(w, v, func(w io.Writer) {
-		fmt.Fprintf(w, "volume       %s\nid           %s\napplication  %s\nowner        %s, epoch %d\nwanted on    %s\nlimit        %s\n",
-			volumeName(v.Volume), v.Volume.ID, dash(v.Application), nodeName(nodes, v.Ownership.Owner), v.Ownership.Epoch,
-			nodeName(nodes, v.Volume.Primary), limit(v.Volume.MaximumSize))
-		if v.Move != nil {
-			fmt.Fprintf(w, "moving       %s: to %s, %s %s\n", short(v.Move.ID), nodeName(nodes, v.Move.To), v.Move.Phase, moveReason(*v.Move))
-		}
-		fmt.Fprintln(w)
-		table(w, "COPY ON\tROLE\tEPOCH\tOPEN\tUSED\tPATH\tWARNING", func(row func(...any)) {
-			for _, c := range v.Copies {
-				row(nodeName(nodes, c.Node), c.Copy.Role, c.Copy.Epoch, c.Copy.Open, bytes(c.Copy.UsedBytes), dash(c.Copy.Path), dash(c.Copy.Warning))
+func newVolumeInspect(io_ stdio) *cobra.Command {
+	return volumeCommand{use: "inspect VOLUME", short: "Show all that is known of a volume", args: 1,
+		run: func(ctx context.Context, o volumeOptions, control *client.Client, args []string) error {
+			v, err := control.Volume(ctx, args[0])
+			if err != nil {
+				return err
 			}
-		})
-	})
+			nodes, err := control.Nodes(ctx)
+			if err != nil {
+				return err
+			}
+			return o.print(io_.out, v, func(w io.Writer) { printVolume(w, v, nodes) })
+		}}.command()
 }
 
-// runVolumeSnapshot asks for a snapshot and waits until its owner has made it.
-func runVolumeSnapshot(c *cobra.Command, o volumeOptions, control *client.Client, volume string, name cluster.SnapshotName, w io.Writer) error {
-	ctx := c.Context()
-	if err := control.RequestSnapshot(ctx, volume, wire.SnapshotRequest{Name: name}); err != nil {
-		return err
+func printVolume(w io.Writer, v wire.VolumeStatus, nodes []wire.NodeStatus) {
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(w, "%-12s %s\n", what, fmt.Sprintf(format, args...))
 	}
-	for {
-		snapshots, err := control.Snapshots(ctx, volume)
-		if err != nil {
-			return err
-		}
-		for _, s := range snapshots {
-			if s.Name == name {
-				return o.print(w, s, func(w io.Writer) { printSnapshots(w, []cluster.Snapshot{s}) })
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the snapshot: %w; the owner makes it as soon as it can", ctx.Err())
-		case <-time.After(100 * time.Millisecond):
-		}
+	line("volume", "%s", volumeName(v.Volume))
+	line("id", "%s", v.Volume.ID)
+	line("application", "%s", dash(v.Application))
+	line("owner", "%s, epoch %d", nodeName(nodes, v.Ownership.Owner), v.Ownership.Epoch)
+	line("wanted on", "%s", nodeName(nodes, v.Volume.Primary))
+	line("limit", "%s", limit(v.Volume.MaximumSize))
+	if v.Volume.Deleted {
+		line("deleted", "%s", ago(v.Volume.DeletedAt))
 	}
-}
-
-func printSnapshots(w io.Writer, snapshots []cluster.Snapshot) {
-	table(w, "NAME\tCREATED\tSIZE\tGUID", func(row func(...any)) {
-		for _, s := range snapshots {
-			row(s.Name, s.Created.Local().Format(time.DateTime), bytes(s.Bytes), s.GUID)
+	if v.Volume.Profile != "" {
+		line("profile", "%s", v.Volume.Profile)
+	}
+	for _, key := range slices.Sorted(maps.Keys(v.Volume.Options)) {
+		line("option", "%s=%s", key, v.Volume.Options[key])
+	}
+	for _, key := range slices.Sorted(maps.Keys(v.Volume.Metadata)) {
+		line("label", "%s=%s", key, v.Volume.Metadata[key])
+	}
+	if o := v.Volume.Origin; o != nil {
+		line("origin", "%s", cmp.Or(o.Adopt, fmt.Sprintf("volume %s@%s", o.Volume, cmp.Or(o.Snapshot, "its content then"))))
+	}
+	if v.Move != nil {
+		line("moving", "%s: to %s, %s %s", short(v.Move.ID), nodeName(nodes, v.Move.To), v.Move.Phase, moveReason(*v.Move))
+	}
+	fmt.Fprintln(w)
+	table(w, "COPY ON\tROLE\tEPOCH\tOPEN\tUSED\tPATH\tWARNING", func(row func(...any)) {
+		for _, c := range v.Copies {
+			row(nodeName(nodes, c.Node), c.Copy.Role, c.Copy.Epoch, c.Copy.Open, bytes(c.Copy.UsedBytes), dash(c.Copy.Path), dash(c.Copy.Warning))
 		}
 	})
 }

@@ -38,6 +38,12 @@ u a b  GET    /v1/volumes
 u a b  GET    /v1/volumes/:volume
 u a b  GET    /v1/volumes/:volume/snapshots
 u - -  POST   /v1/volumes/:volume/snapshots
+u - -  DELETE /v1/volumes/:volume/snapshots/:snapshot
+u - -  POST   /v1/volumes
+u - -  DELETE /v1/volumes/:volume
+u - -  POST   /v1/volumes/:volume/resize
+u - -  POST   /v1/volumes/:volume/undelete
+u - -  POST   /v1/volumes/:volume/rollback
 u - -  GET    /v1/keys
 u - -  PUT    /v1/keys/:key
 u - -  DELETE /v1/keys/:key

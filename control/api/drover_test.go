@@ -181,6 +181,31 @@ func TestSnapshotsAreThoseThatTheOwnerKeeps(t *testing.T) {
 	want(t, f.do(user, "POST", "/v1/volumes/data/snapshots", `{"name": "now"}`), 204, "")
 }
 
+func TestOrdersAboutVolumes(t *testing.T) {
+	f := newFixture(t, api.Options{})
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"POST", "/v1/volumes", `{"name": "data", "node": "a"}`, 201},
+		{"POST", "/v1/volumes", `{"name": "data", "size": 5}`, 400},
+		{"POST", "/v1/volumes/data/resize", `{"maximum_size": 5}`, 200},
+		{"POST", "/v1/volumes/data/resize", `{"maximum_size": "5G"}`, 400},
+		{"POST", "/v1/volumes/data/rollback", `{"snapshot": "s", "force": true}`, 200},
+		{"POST", "/v1/volumes/data/rollback", `{}x`, 400},
+		{"POST", "/v1/volumes/data/undelete", ``, 200},
+		{"DELETE", "/v1/volumes/data", ``, 200},
+		{"DELETE", "/v1/volumes/data/snapshots/s", ``, 200},
+	} {
+		w := f.do(user, tt.method, tt.path, tt.body)
+		want(t, w, tt.status, "")
+		if tt.status < 300 && !strings.Contains(w.Body.String(), `"name":"data"`) {
+			t.Errorf("%s %s answers %s, want the volume", tt.method, tt.path, w.Body)
+		}
+		want(t, f.do(nodeA, tt.method, tt.path, tt.body), 403, "")
+	}
+}
+
 func TestListsAreNeverNull(t *testing.T) {
 	f := newFixture(t, api.Options{})
 	for _, path := range []string{"/v1/nodes", "/v1/moves", "/v1/volumes", "/v1/events", "/v1/configuration/datasets",

@@ -57,6 +57,12 @@ func (a *api) droverRoutes() []route {
 
 		{method: get, path: wire.PathVolumes, access: anyone, handle: a.volumes},
 		{method: get, path: wire.PathVolume, access: anyone, handle: a.volume},
+		{method: post, path: wire.PathVolumes, access: users, handle: a.createVolume},
+		{method: del, path: wire.PathVolume, access: users, handle: a.deleteVolume},
+		{method: post, path: wire.PathVolumeResize, access: users, handle: a.resizeVolume},
+		{method: post, path: wire.PathVolumeUndelete, access: users, handle: a.undeleteVolume},
+		{method: post, path: wire.PathVolumeRollback, access: users, handle: a.rollbackVolume},
+		{method: del, path: wire.PathSnapshot, access: users, handle: a.dropSnapshot},
 		{method: get, path: wire.PathSnapshots, access: anyone, handle: a.snapshots},
 		{method: post, path: wire.PathSnapshots, access: users, handle: a.requestSnapshot},
 

@@ -15,6 +15,7 @@ type Service interface {
 	MoveService
 	ReportService
 	VolumeService
+	SnapshotService
 	KeyService
 	EventService
 	LogService
@@ -64,11 +65,21 @@ type ReportService interface {
 	Failed(ctx context.Context, node cluster.NodeID, id cluster.MoveID, r wire.FailureReport) error
 }
 
-// A VolumeService knows volumes and their copies.
+// A VolumeService knows volumes and their copies, and takes orders of users about them.
 type VolumeService interface {
 	Volumes() []wire.VolumeStatus
 	Volume(nameOrID string) (wire.VolumeStatus, error)
+	CreateVolume(ctx context.Context, r wire.VolumeRequest) (wire.VolumeStatus, error)
+	ResizeVolume(ctx context.Context, nameOrID string, r wire.ResizeRequest) (wire.VolumeStatus, error)
+	DeleteVolume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error)
+	UndeleteVolume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error)
+}
+
+// A SnapshotService takes orders of users about snapshots of volumes.
+type SnapshotService interface {
 	RequestSnapshot(ctx context.Context, volume string, r wire.SnapshotRequest) error
+	DropSnapshot(ctx context.Context, volume string, snapshot cluster.SnapshotName) (wire.VolumeStatus, error)
+	RollbackVolume(ctx context.Context, volume string, r wire.RollbackRequest) (wire.VolumeStatus, error)
 }
 
 // A KeyService keeps the keys of users.

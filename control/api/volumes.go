@@ -17,6 +17,48 @@ func (a *api) volume(c *gin.Context, _ pki.Identity) (reply, error) {
 	return ok(v), err
 }
 
+func (a *api) createVolume(c *gin.Context, _ pki.Identity) (reply, error) {
+	var r wire.VolumeRequest
+	if err := decodeStrictly(c, &r); err != nil {
+		return reply{}, err
+	}
+	v, err := a.service.CreateVolume(c.Request.Context(), r)
+	return created(v), err
+}
+
+func (a *api) deleteVolume(c *gin.Context, _ pki.Identity) (reply, error) {
+	v, err := a.service.DeleteVolume(c.Request.Context(), c.Param("volume"))
+	return ok(v), err
+}
+
+func (a *api) undeleteVolume(c *gin.Context, _ pki.Identity) (reply, error) {
+	v, err := a.service.UndeleteVolume(c.Request.Context(), c.Param("volume"))
+	return ok(v), err
+}
+
+func (a *api) resizeVolume(c *gin.Context, _ pki.Identity) (reply, error) {
+	var r wire.ResizeRequest
+	if err := decodeStrictly(c, &r); err != nil {
+		return reply{}, err
+	}
+	v, err := a.service.ResizeVolume(c.Request.Context(), c.Param("volume"), r)
+	return ok(v), err
+}
+
+func (a *api) rollbackVolume(c *gin.Context, _ pki.Identity) (reply, error) {
+	var r wire.RollbackRequest
+	if err := decodeStrictly(c, &r); err != nil {
+		return reply{}, err
+	}
+	v, err := a.service.RollbackVolume(c.Request.Context(), c.Param("volume"), r)
+	return ok(v), err
+}
+
+func (a *api) dropSnapshot(c *gin.Context, _ pki.Identity) (reply, error) {
+	v, err := a.service.DropSnapshot(c.Request.Context(), c.Param("volume"), cluster.SnapshotName(c.Param("snapshot")))
+	return ok(v), err
+}
+
 // snapshots answers those that the owner's copy holds for users; what transfers left is not
 // theirs to count on.
 func (a *api) snapshots(c *gin.Context, _ pki.Identity) (reply, error) {

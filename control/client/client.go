@@ -137,6 +137,12 @@ func post[T any](ctx context.Context, c *Client, path string, body any) (T, erro
 	return answer, err
 }
 
+func del[T any](ctx context.Context, c *Client, path string) (T, error) {
+	var answer T
+	_, err := c.do(ctx, request{method: http.MethodDelete, path: path}, &answer)
+	return answer, err
+}
+
 // send is for calls that have no answer.
 func (c *Client) send(ctx context.Context, method, path string, body any) error {
 	_, err := c.do(ctx, request{method: method, path: path, body: body}, nil)

@@ -107,6 +107,7 @@ func TestWhatIsSaidArrivesWhole(t *testing.T) {
 	progress := wire.ProgressReport{Attempt: 2, Phase: cluster.PhasePrecopy, Figures: cluster.Figures{Rounds: []cluster.Round{{Bytes: 9}}}}
 	commit := wire.CommitRequest{Attempt: 2, Epoch: 4, Base: "guid"}
 	failure := wire.FailureReport{Attempt: 2, Reason: "cut", Final: true}
+	created := wire.VolumeRequest{Name: "data", Node: "a", Options: map[string]string{"zfs.copies": "2"}, Origin: &cluster.Origin{Adopt: "tank/db"}}
 	for _, tt := range []struct {
 		method    string
 		call      func() error
@@ -139,6 +140,30 @@ func TestWhatIsSaidArrivesWhole(t *testing.T) {
 		{"RemoveKey", func() error { return f.user.RemoveKey(ctx, "me") }, []any{"me"}},
 		{"RequestSnapshot", func() error { return f.user.RequestSnapshot(ctx, "data", wire.SnapshotRequest{Name: "now"}) },
 			[]any{"data", wire.SnapshotRequest{Name: "now"}}},
+		{"DropSnapshot", func() error {
+			v, err := f.user.DropSnapshot(ctx, "data", "now")
+			return expect(err, v.Volume.Name, "data")
+		}, []any{"data", cluster.SnapshotName("now")}},
+		{"CreateVolume", func() error {
+			v, err := f.user.CreateVolume(ctx, created)
+			return expect(err, v.Volume.Name, "data")
+		}, []any{created}},
+		{"ResizeVolume", func() error {
+			v, err := f.user.ResizeVolume(ctx, "data", wire.ResizeRequest{MaximumSize: 9})
+			return expect(err, v.Volume.Name, "data")
+		}, []any{"data", wire.ResizeRequest{MaximumSize: 9}}},
+		{"DeleteVolume", func() error {
+			v, err := f.user.DeleteVolume(ctx, "data")
+			return expect(err, v.Volume.Name, "data")
+		}, []any{"data"}},
+		{"UndeleteVolume", func() error {
+			v, err := f.user.UndeleteVolume(ctx, "data")
+			return expect(err, v.Volume.Name, "data")
+		}, []any{"data"}},
+		{"RollbackVolume", func() error {
+			v, err := f.user.RollbackVolume(ctx, "data", wire.RollbackRequest{Snapshot: "now", Force: true})
+			return expect(err, v.Volume.Name, "data")
+		}, []any{"data", wire.RollbackRequest{Snapshot: "now", Force: true}}},
 	} {
 		if err := tt.call(); err != nil {
 			t.Errorf("%s: %v", tt.method, err)

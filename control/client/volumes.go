@@ -18,6 +18,32 @@ func (c *Client) Volume(ctx context.Context, nameOrID string) (wire.VolumeStatus
 	return get[wire.VolumeStatus](ctx, c, path(wire.PathVolume, nameOrID))
 }
 
+// CreateVolume asks for a new volume. It is Born once its owner has made it.
+func (c *Client) CreateVolume(ctx context.Context, r wire.VolumeRequest) (wire.VolumeStatus, error) {
+	return post[wire.VolumeStatus](ctx, c, wire.PathVolumes, r)
+}
+
+// ResizeVolume asks for another size limit.
+func (c *Client) ResizeVolume(ctx context.Context, nameOrID string, r wire.ResizeRequest) (wire.VolumeStatus, error) {
+	return post[wire.VolumeStatus](ctx, c, path(wire.PathVolumeResize, nameOrID), r)
+}
+
+// DeleteVolume puts the copies of a volume into the trash of their nodes.
+func (c *Client) DeleteVolume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error) {
+	return del[wire.VolumeStatus](ctx, c, path(wire.PathVolume, nameOrID))
+}
+
+// UndeleteVolume brings a deleted volume back.
+func (c *Client) UndeleteVolume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error) {
+	return post[wire.VolumeStatus](ctx, c, path(wire.PathVolumeUndelete, nameOrID), nil)
+}
+
+// RollbackVolume asks for the content of a snapshot. It is done when the owner's copy has the id of
+// the wish.
+func (c *Client) RollbackVolume(ctx context.Context, volume string, r wire.RollbackRequest) (wire.VolumeStatus, error) {
+	return post[wire.VolumeStatus](ctx, c, path(wire.PathVolumeRollback, volume), r)
+}
+
 // Snapshots returns those that the owner of a volume keeps for users.
 func (c *Client) Snapshots(ctx context.Context, volume string) ([]cluster.Snapshot, error) {
 	return get[[]cluster.Snapshot](ctx, c, path(wire.PathSnapshots, volume))
@@ -26,4 +52,9 @@ func (c *Client) Snapshots(ctx context.Context, volume string) ([]cluster.Snapsh
 // RequestSnapshot asks for a snapshot. It is listed by Snapshots once the owner has made it.
 func (c *Client) RequestSnapshot(ctx context.Context, volume string, r wire.SnapshotRequest) error {
 	return c.send(ctx, http.MethodPost, path(wire.PathSnapshots, volume), r)
+}
+
+// DropSnapshot takes back the wish for a snapshot.
+func (c *Client) DropSnapshot(ctx context.Context, volume string, snapshot cluster.SnapshotName) (wire.VolumeStatus, error) {
+	return del[wire.VolumeStatus](ctx, c, path(wire.PathSnapshot, volume, string(snapshot)))
 }

@@ -63,13 +63,22 @@ const (
 	// PathMoveFailed: POST a FailureReport by the source, after it rolled back.
 	PathMoveFailed = "/v1/moves/:move/failed"
 
-	// PathVolumes: GET []VolumeStatus.
+	// PathVolumes: GET []VolumeStatus; POST a VolumeRequest.
 	PathVolumes = "/v1/volumes"
-	// PathVolume: GET a VolumeStatus, by name or id.
+	// PathVolume: GET a VolumeStatus, by name or id; DELETE it. Volumes that are deleted are found
+	// by their ids. All calls that change a volume answer its VolumeStatus.
 	PathVolume = "/v1/volumes/:volume"
+	// PathVolumeResize: POST a ResizeRequest.
+	PathVolumeResize = "/v1/volumes/:volume/resize"
+	// PathVolumeUndelete: POST; by name it is the volume that was deleted last.
+	PathVolumeUndelete = "/v1/volumes/:volume/undelete"
+	// PathVolumeRollback: POST a RollbackRequest.
+	PathVolumeRollback = "/v1/volumes/:volume/rollback"
 	// PathSnapshots: GET []cluster.Snapshot that the owner holds and keeps; POST a
 	// SnapshotRequest.
 	PathSnapshots = "/v1/volumes/:volume/snapshots"
+	// PathSnapshot: DELETE the wish for it; the owner removes it.
+	PathSnapshot = "/v1/volumes/:volume/snapshots/:snapshot"
 
 	// PathLogs: GET the output of an application, as it is written; with "follow=true" it goes on
 	// until the application leaves its node. HeaderNode names that node, and TrailerError says why
@@ -135,21 +144,6 @@ type NodeStatus struct {
 // LivenessWindow is how long after its last word a node counts as in touch.
 const LivenessWindow = 15 * time.Second
 
-// VolumeStatus is a volume with its owner and its copies.
-type VolumeStatus struct {
-	Volume      cluster.Volume    `json:"volume"`
-	Ownership   cluster.Ownership `json:"ownership"`
-	Application cluster.AppName   `json:"application,omitempty"`
-	Copies      []CopyStatus      `json:"copies"`
-	Move        *cluster.Move     `json:"move,omitempty"`
-}
-
-// CopyStatus is one node's copy of a volume.
-type CopyStatus struct {
-	Node cluster.NodeID      `json:"node"`
-	Copy cluster.VolumeState `json:"copy"`
-}
-
 // MoveRequest asks for a move of an application with its volume, or of a volume without one.
 type MoveRequest struct {
 	Application cluster.AppName `json:"application,omitempty"`
@@ -202,11 +196,6 @@ type FailureReport struct {
 	// Final: trying again would not help.
 	Final   bool            `json:"final"`
 	Figures cluster.Figures `json:"figures"`
-}
-
-// SnapshotRequest asks for a snapshot.
-type SnapshotRequest struct {
-	Name cluster.SnapshotName `json:"name"`
 }
 
 // KeyRequest is a user's public key, as ssh-keygen writes it.

@@ -71,8 +71,9 @@ type Handoff struct {
 
 	session transfer.Session
 	figures *figures
-	base    cluster.Snapshot // the newest snapshot that both sides hold
+	base    cluster.Snapshot // the newest snapshot that both sides know
 	shared  bool             // base is set
+	bare    bool             // base has no content here any more: it is not a snapshot to drop
 	// oldest is the oldest snapshot here that other nodes may hold from a past move.
 	oldest cluster.SnapshotName
 	// partial is what the target has of a round that an earlier attempt could not finish.

@@ -57,7 +57,12 @@ func (h *Handoff) round(ctx context.Context, name cluster.SnapshotName) (round, 
 	incremental, began := h.shared, time.Now()
 	h.figures.begin()
 	h.estimate(ctx, name)
+	resumed := h.partial != nil
 	_, err := h.ship(ctx, name, h.BytesPerSecond)
+	if errors.Is(err, cluster.ErrStale) && resumed {
+		h.Log.Warn("what has arrived of the round is of no use: it is shipped anew", "error", err)
+		_, err = h.ship(ctx, name, h.BytesPerSecond)
+	}
 	if errors.Is(err, cluster.ErrStale) && incremental {
 		h.Log.Warn("the snapshot that both sides hold is of no use: the volume is shipped in full", "error", err)
 		h.shared, incremental = false, false
@@ -66,7 +71,7 @@ func (h *Handoff) round(ctx context.Context, name cluster.SnapshotName) (round, 
 	return round{took: time.Since(began), incremental: incremental}, err
 }
 
-// findBase looks up the newest snapshot that both sides hold, and drops the remains of earlier
+// findBase looks up the newest snapshot that both sides know, and drops the remains of earlier
 // attempts on this side.
 func (h *Handoff) findBase(ctx context.Context) error {
 	mine, err := volume.Find(ctx, h.Backend, h.Move.Volume)
@@ -79,7 +84,10 @@ func (h *Handoff) findBase(ctx context.Context) error {
 	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
 		return fmt.Errorf("ask %s for its copy: %w", h.Target.Name, err)
 	}
-	h.base, h.shared = volume.Common(mine.Snapshots, theirs.Snapshots)
+	// The other side must hold it, so the order is theirs; the name is ours.
+	if newest, ok := volume.Common(theirs.Snapshots, slices.Concat(mine.Snapshots, mine.Bases)); ok {
+		h.buildOn(mine, func(s cluster.Snapshot) bool { return s.GUID == newest.GUID })
+	}
 	h.goOn(mine, theirs)
 	for _, s := range mine.Snapshots {
 		if s.Kept || (h.shared && s.GUID == h.base.GUID) || (h.partial != nil && s.Name == h.partial.To) {
@@ -102,26 +110,32 @@ func (h *Handoff) keepsFinals() bool {
 	return p.AnyBase && p.Name == h.Target.Backend
 }
 
-// goOn takes up a transfer of an earlier attempt that was cut, if both sides still have what it
-// takes. Its first round then ships what has not arrived.
+// buildOn makes what is here of a snapshot the base of the next round, and reports whether there is
+// anything of it.
+func (h *Handoff) buildOn(mine volume.Copy, is func(cluster.Snapshot) bool) bool {
+	for _, held := range []struct {
+		snapshots []cluster.Snapshot
+		bare      bool
+	}{{mine.Snapshots, false}, {mine.Bases, true}} {
+		if i := slices.IndexFunc(held.snapshots, is); i >= 0 {
+			h.base, h.shared, h.bare = held.snapshots[i], true, held.bare
+			return true
+		}
+	}
+	return false
+}
+
+// goOn takes up a transfer of an earlier attempt that was cut, if this side still has what it takes.
+// Its first round then ships what has not arrived.
 func (h *Handoff) goOn(mine, theirs volume.Copy) {
 	p := theirs.Partial
-	if p == nil || len(p.Token) == 0 {
-		return
+	named := func(name cluster.SnapshotName) func(cluster.Snapshot) bool {
+		return func(s cluster.Snapshot) bool { return s.Name == name }
 	}
-	named := func(name cluster.SnapshotName) (cluster.Snapshot, bool) {
-		i := slices.IndexFunc(mine.Snapshots, func(s cluster.Snapshot) bool { return s.Name == name })
-		if i < 0 {
-			return cluster.Snapshot{}, false
-		}
-		return mine.Snapshots[i], true
-	}
-	if _, ok := named(p.To); !ok {
-		return
-	}
-	h.partial = p
-	if from, ok := named(p.From); ok {
-		h.base, h.shared = from, true
+	switch {
+	case p == nil || len(p.Token) == 0 || !slices.ContainsFunc(mine.Snapshots, named(p.To)):
+	case p.From == "" || h.buildOn(mine, named(p.From)):
+		h.partial = p
 	}
 }
 
@@ -141,13 +155,13 @@ func (h *Handoff) ship(ctx context.Context, name cluster.SnapshotName, rate int6
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("send %s to %s: %w", d, h.Target.Name, err)
 	}
-	if h.shared && !h.base.Kept && !(h.keepsFinals() && h.base.Final()) {
+	if h.shared && !h.bare && !h.base.Kept && !(h.keepsFinals() && h.base.Final()) {
 		// The target holds the new one, so nothing needs the old one any more.
 		if err := h.Backend.Drop(ctx, h.Move.Volume, h.base.Name); err != nil {
 			h.Log.Warn("could not drop an old snapshot; it is dropped with the next move", "snapshot", h.base.Name, "error", err)
 		}
 	}
-	h.base, h.shared = snapshot, true
+	h.base, h.shared, h.bare = snapshot, true, false
 	return snapshot, nil
 }
 

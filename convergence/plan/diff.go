@@ -16,8 +16,10 @@ import (
 func Diff(slice cluster.Slice, seen Observed, now time.Time) Plan {
 	d := &differ{slice: slice, seen: seen, now: now, lanes: map[string]*Lane{}}
 	d.index()
-	for _, id := range slices.Sorted(maps.Keys(d.concerned())) {
-		d.volume(id)
+	if seen.VolumesUnknown == "" {
+		for _, id := range slices.Sorted(maps.Keys(d.concerned())) {
+			d.volume(id)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.stateless())) {
 		d.application(string(name), name, runtime.Spec{}, "")
@@ -33,7 +35,7 @@ type differ struct {
 
 	wanted    map[cluster.AppName]cluster.Application
 	owned     map[cluster.VolumeID]cluster.OwnedVolume
-	others    map[cluster.VolumeID]cluster.Ownership
+	others    map[cluster.VolumeID]cluster.ForeignVolume
 	deleted   map[cluster.VolumeID]bool
 	arriving  map[cluster.VolumeID]cluster.Arrival
 	leaving   map[cluster.VolumeID]cluster.Move
@@ -49,7 +51,7 @@ type differ struct {
 func (d *differ) index() {
 	d.wanted = by(d.slice.Applications, func(a cluster.Application) cluster.AppName { return a.Name })
 	d.owned = by(d.slice.Volumes, func(v cluster.OwnedVolume) cluster.VolumeID { return v.Volume.ID })
-	d.others = by(d.slice.Owners, func(o cluster.Ownership) cluster.VolumeID { return o.Volume })
+	d.others = by(d.slice.Owners, func(o cluster.ForeignVolume) cluster.VolumeID { return o.Volume })
 	d.arriving = by(d.slice.Arriving, func(a cluster.Arrival) cluster.VolumeID { return a.Volume.ID })
 	d.moves = by(d.slice.Moves, func(m cluster.Move) cluster.MoveID { return m.ID })
 	d.copies = by(d.seen.Copies, func(c volume.Copy) cluster.VolumeID { return c.Volume })
@@ -121,96 +123,6 @@ func (d *differ) volume(id cluster.VolumeID) {
 	d.foreign(lane, id)
 }
 
-// ownedVolume brings up a volume that this node may write, with its application.
-func (d *differ) ownedVolume(lane string, owned cluster.OwnedVolume) {
-	v, record := owned.Volume, owned.Ownership
-	held, exists := d.copies[v.ID]
-	if exists && held.Epoch > record.Epoch {
-		// The copy has seen a later owner than this slice has: the slice is old. Acting on it
-		// would bring back a writer that has been moved away.
-		return
-	}
-	if !exists && (record.Born || record.Epoch != 1) {
-		d.conflict(v.ID, fmt.Sprintf("this node owns volume %s (epoch %d) but has no copy of it", v.Name, record.Epoch),
-			"put the copy back where the backend looks for it",
-			"move it from a node that holds a replica, if `drover volume inspect` shows one")
-		return
-	}
-	if exists && held.Role == cluster.Replica && held.Head != record.Base {
-		d.conflict(v.ID, fmt.Sprintf("this node owns volume %s from snapshot %s on, but its copy is at %q", v.Name, record.Base, held.Head),
-			"find the node whose copy holds that snapshot with `drover volume inspect`")
-		return
-	}
-	if !exists {
-		d.add(lane, Step{Kind: CreateVolume, Volume: v.ID, Limit: v.MaximumSize, Spec: d.specUsing(owned),
-			Reason: "it is new and placed here"})
-	}
-	if !exists || !held.Open || held.Epoch != record.Epoch {
-		// A writer of an older epoch must not live on into the new one.
-		d.removeUsers(lane, v.ID, record.Epoch, "the volume has a new epoch")
-		d.add(lane, Step{Kind: OpenVolume, Volume: v.ID, Epoch: record.Epoch, Base: record.Base,
-			Reason: fmt.Sprintf("this node owns it since epoch %d", record.Epoch)})
-	}
-	d.userSnapshots(lane, owned, held)
-	spec := d.specUsing(owned)
-	d.application(lane, spec.Application.Name, spec, v.ID)
-	if exists && held.LimitBytes != v.MaximumSize {
-		// After the start: clients may be waiting for it.
-		d.add(lane, Step{Kind: ResizeVolume, Volume: v.ID, Limit: v.MaximumSize, Reason: "its maximum size is another one"})
-	}
-	d.departure(lane, v.ID)
-}
-
-// specUsing returns what the application that uses an owned volume runs as; the zero Spec if
-// none shall run.
-func (d *differ) specUsing(owned cluster.OwnedVolume) runtime.Spec {
-	for _, app := range d.slice.Applications {
-		if app.Volume != nil && app.Volume.Volume == owned.Volume.ID {
-			return runtime.Spec{Application: app, Epoch: owned.Ownership.Epoch,
-				VolumePath: d.seen.Path(owned.Volume.ID), Address: d.seen.Address, Private: d.seen.Private}
-		}
-	}
-	return runtime.Spec{}
-}
-
-// userSnapshots makes the snapshots that users asked of this owner, and removes those that they
-// no longer want.
-func (d *differ) userSnapshots(lane string, owned cluster.OwnedVolume, held volume.Copy) {
-	wanted := map[cluster.SnapshotName]bool{}
-	exists := by(held.Snapshots, func(s cluster.Snapshot) cluster.SnapshotName { return s.Name })
-	for _, wish := range owned.Volume.Snapshots {
-		wanted[wish.Name] = true
-		if _, made := exists[wish.Name]; !made && wish.Epoch == owned.Ownership.Epoch {
-			d.add(lane, Step{Kind: Snapshot, Volume: owned.Volume.ID, Name: wish.Name, Reason: "a user asked for it"})
-		}
-	}
-	for _, s := range held.Snapshots {
-		if s.Kept && !wanted[s.Name] {
-			d.add(lane, Step{Kind: DropSnapshot, Volume: owned.Volume.ID, Name: s.Name, Reason: "no longer wanted"})
-		}
-	}
-}
-
-// departure begins, or gives up, the move of a volume away from here.
-func (d *differ) departure(lane string, id cluster.VolumeID) {
-	move, ok := d.leaving[id]
-	if !ok || d.seen.GaveUp[move.ID] >= move.Attempt {
-		return
-	}
-	switch {
-	case move.Aborting:
-		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move, Reason: "the move was aborted: " + move.Reason})
-	case d.seen.Broken[move.ID] == move.Attempt:
-		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move, Reason: "the hand-off did not work out; the application runs here again"})
-	case move.Phase == cluster.PhasePrepare && move.Ready:
-		d.add(lane, Step{Kind: HandOff, Volume: id, Move: move,
-			Reason: fmt.Sprintf("wanted on %s, which is ready", d.nodeName(move.To))})
-	case move.Phase == cluster.PhasePrecopy, move.Phase == cluster.PhaseHold, move.Phase == cluster.PhaseFinal:
-		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move,
-			Reason: "the hand-off was interrupted; the application runs here again"})
-	}
-}
-
 // arrival gets ready for a volume that is to move here. Data comes by itself, from the owner.
 func (d *differ) arrival(lane string, a cluster.Arrival) {
 	d.dropOldRounds(lane, d.copies[a.Volume.ID])
@@ -250,7 +162,8 @@ func (d *differ) foreign(lane string, id cluster.VolumeID) {
 			d.add(lane, Step{Kind: DemoteVolume, Volume: id, Epoch: record.Epoch, Reason: why})
 			return
 		}
-		d.retire(lane, held)
+		d.label(lane, held, volume.Labels{Name: record.Name, Application: record.Application})
+		d.retire(lane, record, held)
 	case !exists:
 		d.removeUsers(lane, id, 0, "neither it nor its volume is placed here")
 	}
@@ -259,12 +172,18 @@ func (d *differ) foreign(lane string, id cluster.VolumeID) {
 }
 
 // retire puts the copy of a former owner away when its grace period is over.
-func (d *differ) retire(lane string, held volume.Copy) {
+func (d *differ) retire(lane string, record cluster.ForeignVolume, held volume.Copy) {
 	d.dropOldRounds(lane, held)
+	kept := false
 	for _, s := range held.Snapshots {
-		if s.Kept {
-			return // the only copy of something that a user asked to keep
+		if s.Kept && slices.Contains(record.Unwanted, s.Name) && s.GUID != held.Head && held.Partial == nil {
+			d.add(lane, Step{Kind: DropSnapshot, Volume: held.Volume, Name: s.Name, Reason: "no longer wanted"})
+			continue
 		}
+		kept = kept || s.Kept
+	}
+	if kept {
+		return // the only copy of something that a user asked to keep
 	}
 	if end := held.Changed.Add(d.seen.Grace); d.now.Before(end) {
 		d.wakeAt(end)

@@ -58,7 +58,8 @@ func (w *world) owns(epoch cluster.Epoch, born bool, base string, wishes ...clus
 }
 
 func (w *world) ownedBy(owner cluster.NodeID, epoch cluster.Epoch) *world {
-	w.slice.Owners = append(w.slice.Owners, cluster.Ownership{Volume: data, Owner: owner, Epoch: epoch, Born: true})
+	w.slice.Owners = append(w.slice.Owners, cluster.ForeignVolume{Name: "data",
+		Ownership: cluster.Ownership{Volume: data, Owner: owner, Epoch: epoch, Born: true}})
 	return w
 }
 
@@ -126,6 +127,22 @@ func TestDiff(t *testing.T) {
 	snapped := primary(1)
 	snapped.Snapshots = []cluster.Snapshot{{Name: "old", GUID: "o", Kept: true}, {Name: "round", GUID: "r"}}
 
+	trash := func(copies ...volume.Copy) func(*world) {
+		return func(w *world) {
+			for _, c := range copies {
+				c.Volume, c.Open = data, false
+				w.seen.Trash = append(w.seen.Trash, c)
+			}
+		}
+	}
+	goBack := func(epoch cluster.Epoch) func(*world) {
+		return func(w *world) {
+			w.slice.Volumes[0].Volume.Rollback = &cluster.RollbackWish{ID: "wish", Snapshot: "old", Epoch: epoch}
+		}
+	}
+	unwanted := func(w *world) { w.slice.Owners[0].Unwanted = []cluster.SnapshotName{"kept"} }
+	labeled := func(c volume.Copy, l volume.Labels) volume.Copy { c.Labels = &l; return c }
+
 	for _, row := range []struct {
 		rule  string
 		world *world
@@ -149,6 +166,39 @@ func TestDiff(t *testing.T) {
 			on(a).wants(db()).owns(1, true, ""), "conflict: this node owns volume data (epoch 1) but has no copy of it"},
 		{"missing: a later owner is never told to create",
 			on(a).wants(db()).owns(3, false, "g"), "conflict: this node owns volume data (epoch 3) but has no copy of it"},
+		{"undeleted: the copy comes out of the trash, the newest of the record's epoch",
+			on(a).wants(db()).owns(2, true, "").with(trash(primary(1), primary(2))),
+			"restore volume data, open volume data, create application db, start application db"},
+		{"undeleted: a copy that was never reported comes back too, and is not created anew",
+			on(a).owns(1, false, "").with(trash(primary(1))), "restore volume data, open volume data"},
+		{"undeleted: neither a replica nor a copy of another epoch will do",
+			on(a).owns(2, true, "").with(trash(primary(1), replica(2, "g", now))),
+			"conflict: this node owns volume data (epoch 2) but has no copy of it"},
+		{"rollback: the copy is closed before, and opened after",
+			on(a).owns(1, true, "", cluster.SnapshotWish{Name: "old", Epoch: 1}).holds(snapped).with(goBack(1)),
+			"close volume data, roll back volume data@old, open volume data"},
+		{"rollback: nothing may use the copy meanwhile",
+			on(a).wants(db()).owns(1, true, "", cluster.SnapshotWish{Name: "old", Epoch: 1}).holds(snapped).runs(dbSpec(1)).with(goBack(1)),
+			"stop application db, remove application db, close volume data, roll back volume data@old, open volume data, create application db, start application db"},
+		{"rollback: what is done is not done again",
+			on(a).owns(1, true, "", cluster.SnapshotWish{Name: "old", Epoch: 1}).with(goBack(1)).
+				holds(func() volume.Copy { c := snapped; c.Rollback = "wish"; return c }()), ""},
+		{"rollback: a wish of an earlier epoch was for another owner",
+			on(a).owns(2, true, "").holds(primary(2)).with(goBack(1)), ""},
+		{"rollback: without the snapshot it is a conflict, and the volume stays in use",
+			on(a).wants(db()).owns(1, true, "").holds(primary(1)).runs(dbSpec(1)).with(goBack(1)),
+			"conflict: volume data is to go back to snapshot old, which its copy does not hold"},
+		{"unseen: without sight of the volumes, only what has none is looked after",
+			on(a).wants(db(), web()).owns(1, false, "").runs(dbSpec(1), stopped).with(func(w *world) { w.seen.VolumesUnknown = "the pool is gone" }),
+			"create application web, start application web"},
+		{"labels: an owner's copy gets the name of its volume and of its application",
+			on(a).owns(1, true, "").holds(labeled(primary(1), volume.Labels{Name: "data"})).with(func(w *world) { w.slice.Volumes[0].Application = "db" }),
+			"label volume data"},
+		{"labels: so does a replica", on(a).ownedBy(b, 2).holds(labeled(replica(2, "g", now), volume.Labels{})), "label volume data, wake in 24h0m0s"},
+		{"labels: those that are right stay", on(a).owns(1, true, "").holds(labeled(primary(1), volume.Labels{Name: "data"})), ""},
+		{"labels: what is only for show does not hold up a move",
+			on(a).wants(db()).owns(1, true, "").holds(labeled(primary(1), volume.Labels{})).runs(dbSpec(1)).
+				move(cluster.Move{From: a, To: b, Phase: cluster.PhasePrepare, Ready: true}), "hand off data"},
 		{"wrong base: a replica at another snapshot is a conflict",
 			on(a).wants(db()).owns(4, true, "g9").holds(replica(3, "g1", now)),
 			`conflict: this node owns volume data from snapshot g9 on, but its copy is at "g1"`},
@@ -232,6 +282,9 @@ func TestDiff(t *testing.T) {
 		{"moved away: a snapshot that a user keeps keeps the copy",
 			on(a).ownedBy(b, 4).holds(func() volume.Copy { c := two; c.Changed = now.Add(-25 * time.Hour); return c }()),
 			"drop snapshot data@s1"},
+		{"moved away: unless no user wants it any more",
+			on(a).ownedBy(b, 4).holds(func() volume.Copy { c := two; c.Changed = now.Add(-25 * time.Hour); return c }()).with(unwanted),
+			"drop snapshot data@s1, drop snapshot data@kept, remove volume data"},
 		{"moved back: an old stray instance of a rolled-back target is removed",
 			on(b).runs(dbSpec(2), created), "remove application db"},
 		{"unknown: a copy that the control service has not spoken of is left alone",

@@ -51,6 +51,9 @@ func draw(t *rapid.T) *world {
 				c.Snapshots = append(c.Snapshots, cluster.Snapshot{Name: cluster.SnapshotName(g), GUID: g, Kept: flip("kept " + g)})
 			}
 		}
+		if flip("labels") {
+			c.Labels = &volume.Labels{}
+		}
 		w.holds(c)
 	}
 	if flip("runs the application") {
@@ -61,6 +64,12 @@ func draw(t *rapid.T) *world {
 		w.owns(epoch("owner"), flip("born"), guid.Draw(t, "base"))
 		if flip("wanted") {
 			w.wants(db())
+		}
+		if flip("rolled back") {
+			w.slice.Volumes[0].Volume.Rollback = &cluster.RollbackWish{ID: "wish", Snapshot: "g1", Epoch: epoch("wish")}
+		}
+		if flip("in the trash") {
+			w.seen.Trash = []volume.Copy{{Volume: data, Role: cluster.Primary, Epoch: epoch("trash")}}
 		}
 	case "other":
 		w.ownedBy(b, epoch("owner"))
@@ -80,6 +89,17 @@ func (w *world) do(t *rapid.T, s plan.Step) {
 	switch s.Kind {
 	case plan.CreateVolume:
 		w.seen.Copies = append(w.seen.Copies, volume.Copy{Volume: s.Volume, Role: cluster.Primary, Epoch: 1})
+	case plan.RestoreVolume:
+		w.seen.Copies = append(w.seen.Copies, w.seen.Trash[0])
+	case plan.RollbackVolume:
+		c := &w.seen.Copies[held]
+		at := slices.IndexFunc(c.Snapshots, func(x cluster.Snapshot) bool { return x.Name == s.Name })
+		if c.Open || at < 0 {
+			t.Fatalf("a backend would refuse: %s on %+v", s, *c)
+		}
+		c.Snapshots, c.Rollback = c.Snapshots[:at+1], s.Wish
+	case plan.LabelVolume:
+		w.seen.Copies[held].Labels = &s.Labels
 	case plan.OpenVolume:
 		c := &w.seen.Copies[held]
 		if s.Epoch < c.Epoch || (c.Role == cluster.Replica && c.Head != s.Base) {

@@ -27,12 +27,18 @@ type Kind string
 
 // The kinds of step, in the order of a volume's life on a node.
 const (
-	// CreateVolume makes the first, empty copy of a volume.
+	// CreateVolume makes the first copy of a volume: empty, or from its origin.
 	CreateVolume Kind = "create volume"
+	// RestoreVolume takes the copy out of the trash.
+	RestoreVolume Kind = "restore volume"
+	// RollbackVolume makes the content that of a snapshot again.
+	RollbackVolume Kind = "roll back volume"
 	// OpenVolume makes the copy writable.
 	OpenVolume Kind = "open volume"
 	// ResizeVolume sets its size limit.
 	ResizeVolume Kind = "resize volume"
+	// LabelVolume shows people what it is called.
+	LabelVolume Kind = "label volume"
 	// Snapshot makes a snapshot that the user asked for.
 	Snapshot Kind = "snapshot volume"
 	// DropSnapshot removes a snapshot.
@@ -71,8 +77,12 @@ type Step struct {
 	Volume cluster.VolumeID
 	Epoch  cluster.Epoch
 	Base   string
-	// Name is the snapshot of Snapshot and DropSnapshot.
+	// Name is the snapshot of Snapshot, DropSnapshot and RollbackVolume, whose wish is Wish.
 	Name cluster.SnapshotName
+	Wish string
+	// Wanted is the volume of CreateVolume, and Labels what CreateVolume and LabelVolume call it.
+	Wanted cluster.Volume
+	Labels volume.Labels
 	// Limit is the size limit of CreateVolume and ResizeVolume in bytes.
 	Limit int64
 	// Move is that of GetReady, HandOff, GiveUp and Resolve.
@@ -110,6 +120,12 @@ type Plan struct {
 type Observed struct {
 	Instances []runtime.Instance
 	Copies    []volume.Copy
+	// Trash holds the copies that were removed. It may be left out if no volume that this node owns
+	// lacks its copy.
+	Trash []volume.Copy
+	// VolumesUnknown says why there is no telling which copies there are; then nothing is done to
+	// volumes, nor to what uses them.
+	VolumesUnknown string
 	// Restarts decides, for an instance that has ended by itself, whether and when it is
 	// started again; the zero time means not.
 	Restarts map[cluster.AppName]Restart

@@ -126,7 +126,7 @@ func connect(ctx context.Context, scratch string, target volume.Backend) (transf
 	ctx, cancel := context.WithCancel(ctx)
 	server := &ssh.Server{Key: key, Backend: target, Log: slog.New(slog.DiscardHandler),
 		Peers:  func(string) (cluster.NodeID, bool) { return "peer", true },
-		Permit: func(cluster.NodeID, volume.Delta) error { return nil }}
+		Permit: func(_ cluster.NodeID, d volume.Delta) (volume.Delta, error) { return d, nil }}
 	go server.Serve(ctx, listener)
 	transport := &ssh.Transport{Key: key}
 	session, err := transport.Dial(ctx, cluster.Node{Name: "peer", TransferAddress: listener.Addr().String(), TransferKey: ssh.PublicKey(key)})

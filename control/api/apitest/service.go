@@ -252,27 +252,6 @@ func (s *Service) Failed(_ context.Context, node cluster.NodeID, id cluster.Move
 	return s.call("Failed", node, id, r)
 }
 
-// Volumes implements api.Service.
-func (s *Service) Volumes() []wire.VolumeStatus {
-	w, _ := s.see()
-	return w.Volumes
-}
-
-// Volume implements api.Service.
-func (s *Service) Volume(name string) (wire.VolumeStatus, error) {
-	for _, v := range s.Volumes() {
-		if v.Volume.Name == name || string(v.Volume.ID) == name {
-			return v, nil
-		}
-	}
-	return wire.VolumeStatus{}, fmt.Errorf("%w: no volume %s", cluster.ErrNotFound, name)
-}
-
-// RequestSnapshot implements api.Service.
-func (s *Service) RequestSnapshot(_ context.Context, volume string, r wire.SnapshotRequest) error {
-	return s.call("RequestSnapshot", volume, r)
-}
-
 // Keys implements api.Service.
 func (s *Service) Keys() []cluster.UserKey {
 	w, _ := s.see()

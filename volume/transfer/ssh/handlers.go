@@ -107,7 +107,7 @@ func (h *handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	if f.image != "" {
 		return h.incomingImage(f.image)
 	}
-	if err := h.server.Permit(h.from, f.delta); err != nil {
+	if f.delta, err = h.server.Permit(h.from, f.delta); err != nil {
 		return nil, status(err)
 	}
 	if f.resume {

@@ -25,8 +25,8 @@ type Server struct {
 	// Peers returns the node that a public key, in authorized_keys form, belongs to. A known key
 	// without a node is a user's, which may read.
 	Peers func(key string) (cluster.NodeID, bool)
-	// Permit says whether a node may ship d to this one.
-	Permit func(from cluster.NodeID, d volume.Delta) error
+	// Permit says whether a node may ship d to this one, and returns d with what this node adds.
+	Permit func(from cluster.NodeID, d volume.Delta) (volume.Delta, error)
 	Log    *slog.Logger
 
 	// Names, if set, returns what the volumes of which this node has a copy are called.

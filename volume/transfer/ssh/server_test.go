@@ -51,8 +51,8 @@ func TestWhoIsLetIn(t *testing.T) {
 	})
 	t.Run("a node ships only what it may", func(t *testing.T) {
 		n := serve(t, openDir(t))
-		n.server.Permit = func(from cluster.NodeID, d volume.Delta) error {
-			return fmt.Errorf("%w: no move of %s from %s", cluster.ErrForbidden, d, from)
+		n.server.Permit = func(from cluster.NodeID, d volume.Delta) (volume.Delta, error) {
+			return d, fmt.Errorf("%w: no move of %s from %s", cluster.ErrForbidden, d, from)
 		}
 		err := send(t, n, from, d)
 		if !errors.Is(err, cluster.ErrForbidden) || !strings.Contains(err.Error(), "no move of "+d.String()+" from a") {

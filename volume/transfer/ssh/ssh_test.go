@@ -59,7 +59,7 @@ func serve(t testing.TB, target volume.Backend, set ...func(*Server)) *node {
 	n := &node{client: "a", transport: &Transport{Key: clientKey}}
 	n.server = &Server{Key: serverKey, Backend: target, Log: slog.New(slog.DiscardHandler),
 		Peers:  func(key string) (cluster.NodeID, bool) { return n.client, key == PublicKey(clientKey) },
-		Permit: func(cluster.NodeID, volume.Delta) error { return nil },
+		Permit: func(_ cluster.NodeID, d volume.Delta) (volume.Delta, error) { return d, nil },
 		Images: &imageShelf{n: n, held: map[string]int{}}}
 	for _, set := range set {
 		set(n.server)
