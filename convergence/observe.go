@@ -20,6 +20,7 @@ func (a *Agent) observe(ctx context.Context) (plan.Observed, error) {
 		return plan.Observed{}, fmt.Errorf("list the applications: %w", err)
 	}
 	copies, trash, unknown := a.observeVolumes(ctx)
+	tight := a.tight()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return plan.Observed{
@@ -27,6 +28,7 @@ func (a *Agent) observe(ctx context.Context) (plan.Observed, error) {
 		Copies:         copies,
 		Trash:          trash,
 		VolumesUnknown: unknown,
+		Tight:          tight,
 		Restarts:       a.decideRestarts(instances),
 		Undecided:      a.journal.undecided(),
 		Broken:         a.brokenAttempts(),
@@ -55,6 +57,16 @@ func (a *Agent) observeVolumes(ctx context.Context) (copies, trash []volume.Copy
 	}
 	return nil, nil, unknown
 }
+
+// tight reports whether so little space is left that bases should be kept without their content, where
+// the backend can do that.
+func (a *Agent) tight() bool {
+	p := a.Backend.Properties()
+	return p.Bases && p.FreeBytes < p.TotalBytes/tightest
+}
+
+// tightest is the part of the storage below which space is short.
+const tightest = 20 // one twentieth
 
 // misses reports whether this node owns a volume of which there is no copy.
 func (a *Agent) misses(copies []volume.Copy) bool {

@@ -157,7 +157,7 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	server := &ssh.Server{Key: key, Backend: backend, Peers: agent.PeerOf, Permit: agent.Permit, Images: agent,
+	server := &ssh.Server{Key: key, Backend: agent.Arrivals(), Peers: agent.PeerOf, Permit: agent.Permit, Images: agent,
 		Names: agent.VolumeNames, Log: log}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx, listener) })

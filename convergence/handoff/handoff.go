@@ -74,8 +74,8 @@ type Handoff struct {
 	base    cluster.Snapshot // the newest snapshot that both sides know
 	shared  bool             // base is set
 	bare    bool             // base has no content here any more: it is not a snapshot to drop
-	// oldest is the oldest snapshot here that other nodes may hold from a past move.
-	oldest cluster.SnapshotName
+	// past are the last rounds of past moves that the target is to have before all else.
+	past []cluster.SnapshotName
 	// partial is what the target has of a round that an earlier attempt could not finish.
 	partial *volume.Partial
 }

@@ -1,7 +1,6 @@
 package handoff
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,17 +22,13 @@ func (h *Handoff) precopy(ctx context.Context) error {
 	p := predictor{budget: h.pauseBudget(), maxRounds: h.maxRounds(), policy: h.OverBudget}
 	for n := 1; ; n++ {
 		fault.Point("handoff.precopy")
-		name := h.roundName(fmt.Sprint(n))
-		switch {
-		case h.partial != nil:
-			name = h.partial.To
-		case !h.shared && h.oldest != "":
-			// What other nodes may hold goes first, and the rest as a difference to it.
-			name = h.oldest
-		}
+		name, past := h.next(n)
 		done, err := h.round(ctx, name)
 		if err != nil {
 			return fmt.Errorf("round %d: %w", n, err)
+		}
+		if past {
+			continue // it says nothing of what is written now
 		}
 		p.add(done)
 		switch next, why := p.next(); next {
@@ -50,6 +45,18 @@ func (h *Handoff) precopy(ctx context.Context) error {
 		case another:
 		}
 	}
+}
+
+// next names the snapshot of the next round. Past is one that was made before this attempt.
+func (h *Handoff) next(n int) (name cluster.SnapshotName, past bool) {
+	switch {
+	case h.partial != nil:
+		return h.partial.To, false
+	case len(h.past) > 0:
+		name, h.past = h.past[0], h.past[1:]
+		return name, true
+	}
+	return h.roundName(fmt.Sprint(n)), false
 }
 
 // round ships one round while the application runs.
@@ -94,7 +101,9 @@ func (h *Handoff) findBase(ctx context.Context) error {
 			continue
 		}
 		if h.keepsFinals() && s.Final() && !slices.Contains(old, s) {
-			h.oldest = cmp.Or(h.oldest, s.Name)
+			if h.goesFirst(mine, theirs, s) {
+				h.past = append(h.past, s.Name)
+			}
 			continue
 		}
 		if err := h.Backend.Drop(ctx, h.Move.Volume, s.Name); err != nil {
@@ -107,7 +116,25 @@ func (h *Handoff) findBase(ctx context.Context) error {
 // keepsFinals reports whether the last rounds of past moves are of use as a base.
 func (h *Handoff) keepsFinals() bool {
 	p := h.Backend.Properties()
-	return p.AnyBase && p.Name == h.Target.Backend
+	return (p.AnyBase || p.Bases) && p.Name == h.Target.Backend
+}
+
+// goesFirst reports whether a last round of a past move, which other nodes may be at, is shipped
+// before this attempt's own rounds: then the target holds it when the volume goes on from there.
+func (h *Handoff) goesFirst(mine, theirs volume.Copy, s cluster.Snapshot) bool {
+	at := func(is func(cluster.Snapshot) bool) int { return slices.IndexFunc(mine.Snapshots, is) }
+	same := func(other cluster.Snapshot) bool { return other.GUID == s.GUID }
+	switch {
+	case slices.ContainsFunc(theirs.Snapshots, same):
+		return false
+	case h.partial != nil:
+		return at(same) > at(func(m cluster.Snapshot) bool { return m.Name == h.partial.To })
+	case !h.shared:
+		return true
+	case h.bare:
+		return s.Created.After(h.base.Created)
+	}
+	return at(same) > at(func(m cluster.Snapshot) bool { return m.GUID == h.base.GUID })
 }
 
 // buildOn makes what is here of a snapshot the base of the next round, and reports whether there is

@@ -140,6 +140,7 @@ func TestDiff(t *testing.T) {
 			w.slice.Volumes[0].Volume.Rollback = &cluster.RollbackWish{ID: "wish", Snapshot: "old", Epoch: epoch}
 		}
 	}
+	tight := func(w *world) { w.seen.Tight = true }
 	unwanted := func(w *world) { w.slice.Owners[0].Unwanted = []cluster.SnapshotName{"kept"} }
 	labeled := func(c volume.Copy, l volume.Labels) volume.Copy { c.Labels = &l; return c }
 
@@ -303,6 +304,12 @@ func TestDiff(t *testing.T) {
 		{"no volume: it is created and started in a lane of its own",
 			on(a).wants(web(), db()).owns(1, true, "").holds(primary(1)).runs(dbSpec(1)),
 			"create application web, start application web"},
+		{"short of space: an owner keeps the bases of its rounds without their content, and what users want",
+			on(a).owns(1, true, "", cluster.SnapshotWish{Name: "old", Epoch: 1}).holds(snapped).with(tight),
+			"drop snapshot data@round"},
+		{"short of space: not while the volume is to move",
+			on(a).owns(1, true, "", cluster.SnapshotWish{Name: "old", Epoch: 1}).holds(snapped).with(tight).
+				move(cluster.Move{From: a, To: b, Phase: cluster.PhaseWaiting}), ""},
 		{"no volume: what is no longer wanted is stopped",
 			on(a).runs(runtime.Spec{Application: web(), Address: "10.0.0.1"}),
 			"stop application web, remove application web"},

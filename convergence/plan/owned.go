@@ -35,6 +35,7 @@ func (d *differ) ownedVolume(lane string, owned cluster.OwnedVolume) {
 			Reason: fmt.Sprintf("this node owns it since epoch %d", record.Epoch)})
 	}
 	d.userSnapshots(lane, owned, held)
+	d.relieve(lane, held)
 	spec := d.specUsing(owned)
 	d.application(lane, spec.Application.Name, spec, v.ID)
 	if exists && held.LimitBytes != v.MaximumSize {
@@ -100,6 +101,19 @@ func (d *differ) rollBack(lane string, owned cluster.OwnedVolume, held volume.Co
 	}
 	d.add(lane, Step{Kind: RollbackVolume, Volume: record.Volume, Name: wish.Snapshot, Wish: wish.ID, Reason: why})
 	return true
+}
+
+// relieve drops the snapshots that were made for transfers where space is short: they hold what the
+// application has rewritten since.
+func (d *differ) relieve(lane string, held volume.Copy) {
+	if _, leaving := d.leaving[held.Volume]; !d.seen.Tight || leaving {
+		return
+	}
+	for _, s := range held.Snapshots {
+		if !s.Kept {
+			d.add(lane, Step{Kind: DropSnapshot, Volume: held.Volume, Name: s.Name, Reason: "space is short; it stays a base without its content"})
+		}
+	}
 }
 
 // specUsing returns what the application that uses an owned volume runs as; the zero Spec if

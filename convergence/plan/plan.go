@@ -142,6 +142,8 @@ type Observed struct {
 	Address, Private string
 	// Path returns where a volume is mounted.
 	Path func(cluster.VolumeID) string
+	// Tight: space is short, and a snapshot that is dropped can still be built on.
+	Tight bool
 	// Grace is how long the copy of a former owner is kept.
 	Grace time.Duration
 }

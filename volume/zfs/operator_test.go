@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -184,6 +186,55 @@ func TestAFullPool(t *testing.T) {
 	after := p.copy(b)
 	if after.Head != before.Head || len(after.Snapshots) != 1 {
 		t.Errorf("the copy was %+v, and is %+v", before, after)
+	}
+}
+
+// TestASuspendedPool: its device fails under it. Everybody who asks is answered at once, and when
+// the device is back nothing is lost.
+func TestASuspendedPool(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("none", dir, "tmpfs", 0, "size=90m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	pool := poolIn(t, dir, 500)
+	b := place(t, pool)
+	p := &pair{t: t, id: cluster.VolumeID(cluster.NewUUID()), a: b}
+	p.must(b.Create(t.Context(), p.id, volume.Options{}))
+	p.open(b, 1, "")
+	content := random(120 << 20)
+	written := make(chan error, 1)
+	go func() {
+		err := os.WriteFile(filepath.Join(b.Path(p.id), "file"), content, 0o644)
+		if err == nil {
+			err = exec.Command("zpool", "sync", pool).Run()
+		}
+		written <- err
+	}()
+	for deadline := time.Now().Add(time.Minute); !strings.HasSuffix(poolHealth(pool), "SUSPENDED"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the pool is %q", poolHealth(pool))
+		}
+	}
+	b.changed()
+	began := time.Now()
+	_, err := b.Copies(t.Context())
+	p.want(err, cluster.ErrUnavailable)
+	if !strings.Contains(cluster.Hint(err), "zpool clear") {
+		t.Errorf("%q: the way out is %q", err, cluster.Hint(err))
+	}
+	p.want(b.Close(t.Context(), p.id), cluster.ErrUnavailable)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the answers took %s", took)
+	}
+	p.must(unix.Mount("none", dir, "tmpfs", unix.MS_REMOUNT, "size=600m"))
+	command(t, "zpool", "clear", pool)
+	p.must(<-written)
+	if got, err := os.ReadFile(filepath.Join(b.Path(p.id), "file")); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if c := p.copy(b); !c.Open {
+		t.Errorf("the copy is %+v", c)
 	}
 }
 

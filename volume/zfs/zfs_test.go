@@ -19,10 +19,15 @@ import (
 // pool makes a pool on a file, which lives as long as the test, and returns its name.
 func pool(t *testing.T, megabytes int64) string {
 	t.Helper()
+	return poolIn(t, t.TempDir(), megabytes)
+}
+
+func poolIn(t *testing.T, dir string, megabytes int64) string {
+	t.Helper()
 	if _, err := os.Stat(kstat); err != nil {
 		t.Skip("CANNOT RUN here: no ZFS in this kernel; make test-zfs runs it in a virtual host")
 	}
-	file := filepath.Join(t.TempDir(), "disk")
+	file := filepath.Join(dir, "disk")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
