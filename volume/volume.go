@@ -260,6 +260,9 @@ type Copy struct {
 	Rollback string `json:"rollback,omitempty"`
 	// Labels are set by backends that show them.
 	Labels *Labels `json:"labels,omitempty"`
+	// Obstacle is why Open would fail now, whatever the order: a key that is not loaded. Empty: it
+	// would not.
+	Obstacle string `json:"obstacle,omitempty"`
 	// Warning is for the operator: over its limit, not verified since a crash, not readable.
 	Warning string `json:"warning,omitempty"`
 }

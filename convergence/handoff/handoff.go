@@ -157,10 +157,26 @@ func (h *Handoff) prepareCommit(ctx context.Context) (cluster.Snapshot, error) {
 	if err := h.beforeStop(ctx); err != nil {
 		return cluster.Snapshot{}, err
 	}
+	if err := h.targetOpens(ctx); err != nil {
+		return cluster.Snapshot{}, err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, h.holdPatience(),
 		fmt.Errorf("clients have been held for %s", h.holdPatience()))
 	defer cancel()
 	return h.cutOver(ctx)
+}
+
+// targetOpens asks, while the application still runs here, whether anything keeps the target from
+// opening what it has received: after the commit it would be down until that is mended.
+func (h *Handoff) targetOpens(ctx context.Context) error {
+	theirs, err := h.session.Copy(ctx, h.Move.Volume)
+	if err != nil {
+		return fmt.Errorf("ask %s for its copy: %w", h.Target.Name, err)
+	}
+	if theirs.Obstacle != "" {
+		return fmt.Errorf("%w: %s could not open the volume: %s", cluster.ErrUnavailable, h.Target.Name, theirs.Obstacle)
+	}
+	return nil
 }
 
 // cutOver holds the clients, ends the writers and ships the last round.

@@ -335,3 +335,27 @@ func (hanging) Stop(ctx context.Context, _ cluster.AppName) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// locked is a target whose copy could not be opened.
+type locked struct{ *mem.Backend }
+
+func (l locked) Copies(ctx context.Context) ([]volume.Copy, error) {
+	copies, err := l.Backend.Copies(ctx)
+	for i := range copies {
+		copies[i].Obstacle = "its key is not loaded"
+	}
+	return copies, err
+}
+
+// TestATargetThatCouldNotOpen: that is found before the application is stopped, and may pass.
+func TestATargetThatCouldNotOpen(t *testing.T) {
+	s := newStage(t)
+	s.h.Transport = &pipe.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": locked{s.to}}}
+	var failed *handoff.Error
+	if err := s.h.Run(t.Context()); !errors.As(err, &failed) || failed.Final || !strings.Contains(err.Error(), "its key is not loaded") {
+		t.Fatalf("got %v", err)
+	}
+	if got := strings.Join(s.events, ", "); strings.Contains(got, "hold") || strings.Contains(got, "stop") {
+		t.Errorf("clients were held, or the application stopped: %s", got)
+	}
+}

@@ -30,13 +30,16 @@ var ours = []string{"mountpoint", "canmount", "readonly", "refquota", "zoned", "
 // Create implements volume.Backend.
 func (b *Backend) Create(ctx context.Context, id cluster.VolumeID, o volume.Options) error {
 	return b.make(ctx, id, o, func(name string, properties map[string]string) error {
-		properties[propOwner] = fmt.Sprintf("%d:%d", o.Owner, o.Group)
+		properties[propOwner] = owner(o)
 		return library(ctx, func() error {
 			_, err := gozfs.CreateFilesystem(name, properties)
 			return err
 		})
 	})
 }
+
+// owner is that of the root directory, as it stands in a property until there is one.
+func owner(o volume.Options) string { return fmt.Sprintf("%d:%d", o.Owner, o.Group) }
 
 // make makes a dataset, by a function that is given its name and its properties, if the volume has no
 // copy here. The properties come with it in one step: it is a copy from its first moment on.
@@ -137,13 +140,11 @@ func (b *Backend) Clone(ctx context.Context, id cluster.VolumeID, o volume.Optio
 		if err != nil {
 			return err
 		}
-		if at == "" {
-			at = cluster.SnapshotName("clone-" + string(id))
-			if err := b.markClone(ctx, source, at); err != nil {
-				return err
-			}
-		} else if s := source.snapshot(at); s == nil {
-			return fmt.Errorf("snapshot %s: %w", at, cluster.ErrNotFound)
+		if at, err = b.cloneOf(ctx, id, source, at); err != nil {
+			return err
+		}
+		if o.Owner != 0 || o.Group != 0 {
+			properties[propOwner] = owner(o)
 		}
 		return library(ctx, func() error {
 			snapshot := &gozfs.Dataset{Name: source.name + "@" + string(at), Type: gozfs.DatasetSnapshot}
@@ -153,16 +154,27 @@ func (b *Backend) Clone(ctx context.Context, id cluster.VolumeID, o volume.Optio
 	})
 }
 
-// markClone makes the snapshot that a clone of the present content hangs on. It goes with the clone.
-func (b *Backend) markClone(ctx context.Context, source *dataset, name cluster.SnapshotName) error {
+// cloneOf returns the snapshot that a clone hangs on: the one that was asked for, or one of the present
+// content, which is made for it unless there is one.
+func (b *Backend) cloneOf(ctx context.Context, id cluster.VolumeID, source *dataset, at cluster.SnapshotName) (cluster.SnapshotName, error) {
+	if at != "" {
+		if s := source.snapshot(at); s == nil || !s.counts() {
+			return "", fmt.Errorf("snapshot %s: %w", at, cluster.ErrNotFound)
+		}
+		return at, nil
+	}
+	if head := source.head(); head != nil {
+		return cluster.SnapshotName(head.name), nil // a replica must get none that others do not have
+	}
 	if err := b.replay(ctx, source); err != nil {
-		return err
+		return "", err
 	}
-	err := zfs(ctx, "snapshot", "-o", propSnapshot+"="+forClone, source.name+"@"+string(name))
+	at = cluster.SnapshotName("clone-" + string(id))
+	err := zfs(ctx, "snapshot", "-o", propSnapshot+"="+forClone, source.name+"@"+string(at))
 	if errors.Is(err, cluster.ErrExists) {
-		return nil // from an attempt that was broken off
+		return at, nil // from an attempt that was broken off
 	}
-	return err
+	return at, err
 }
 
 // Adopt implements volume.Adopter: a dataset of the same pool becomes a volume by being renamed.

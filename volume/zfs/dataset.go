@@ -177,18 +177,21 @@ func (b *Backend) copyOf(d *dataset, all *inventory) volume.Copy {
 		c.Head = head.guid()
 	}
 	c.Partial = d.partial
-	c.Warning = d.warning(all)
+	if d.locked() {
+		c.Obstacle = keyMissing + ": zfs load-key " + d.name
+	}
+	c.Warning = cmp.Or(all.warning(), c.Obstacle)
 	return c
 }
 
-// warning is what the operator should know of the copy.
-func (d *dataset) warning(all *inventory) string {
+const keyMissing = "its encryption key is not loaded on this node"
+
+// warning is what the operator should know of all copies.
+func (i *inventory) warning() string {
 	switch {
-	case all.health != healthy:
-		return all.health
-	case d.locked():
-		return "its encryption key is not loaded on this node: zfs load-key " + d.name
-	case all.tight():
+	case i.health != healthy:
+		return i.health
+	case i.tight():
 		return "the pool is nearly full"
 	}
 	return ""

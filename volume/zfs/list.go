@@ -138,6 +138,9 @@ func snapshotIn(marks *[]*snapshot, name string) *snapshot {
 
 // of returns the dataset that holds the copy of a volume, or nil.
 func (i *inventory) of(id cluster.VolumeID) *dataset {
+	if i == nil {
+		return nil
+	}
 	for _, d := range i.datasets {
 		if d.volume() == id && !d.discarded() {
 			return d

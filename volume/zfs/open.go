@@ -58,7 +58,7 @@ func mayOpen(d *dataset, epoch cluster.Epoch, base string) error {
 	case d.role() != cluster.Primary && (base == "" || at != base):
 		return fmt.Errorf("%w: the copy is at snapshot %q, not at %q", cluster.ErrConflict, at, base)
 	case d.locked():
-		return cluster.WithHint(fmt.Errorf("%w: its encryption key is not loaded on this node", cluster.ErrConflict), "zfs load-key "+d.name)
+		return cluster.WithHint(fmt.Errorf("%w: %s", cluster.ErrConflict, keyMissing), "zfs load-key "+d.name)
 	}
 	return nil
 }

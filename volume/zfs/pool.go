@@ -2,12 +2,11 @@ package zfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-
-	gozfs "github.com/mistifyio/go-zfs/v4"
 
 	"github.com/drover/drover/cluster"
 )
@@ -85,11 +84,9 @@ func (b *Backend) features() *features {
 
 // makeContainer makes a dataset that holds others and no files, if it is not there.
 func makeContainer(ctx context.Context, name string) error {
-	return library(ctx, func() error {
-		if _, err := gozfs.GetDataset(name); err == nil {
-			return nil
-		}
-		_, err := gozfs.CreateFilesystem(name, map[string]string{"canmount": "off", "mountpoint": "none"})
-		return err
-	})
+	err := zfs(ctx, "create", "-o", "canmount=off", "-o", "mountpoint=none", name)
+	if errors.Is(err, cluster.ErrExists) {
+		return nil
+	}
+	return err
 }

@@ -52,7 +52,7 @@ func (b *Backend) Snapshot(ctx context.Context, id cluster.VolumeID, name cluste
 
 // snapshotAt reads one snapshot, by its whole name.
 func snapshotAt(ctx context.Context, full string) (*snapshot, error) {
-	out, err := run(ctx, "zfs", "get", "-Hp", "-o", "name,property,value,source", "guid,createtxg,creation,referenced,written,"+propSnapshot, full)
+	out, err := run(ctx, "zfs", "get", "-Hp", "-o", "name,property,value,source", "guid,createtxg,creation,referenced,written,clones,"+propSnapshot, full)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +68,15 @@ func keepBase(ctx context.Context, full string) error {
 	err := zfs(ctx, "hold", holdTag, full)
 	if err != nil && strings.Contains(err.Error(), "tag already exists") {
 		return nil
+	}
+	return err
+}
+
+// release undoes keepBase.
+func release(ctx context.Context, full string) error {
+	err := zfs(ctx, "release", holdTag, full)
+	if errors.Is(err, cluster.ErrNotFound) {
+		return nil // neither it nor its hold is there
 	}
 	return err
 }
@@ -92,10 +101,23 @@ func (b *Backend) Drop(ctx context.Context, id cluster.VolumeID, name cluster.Sn
 			return fmt.Errorf("drop snapshot %s: %w", name, err)
 		}
 	}
-	if err := b.destroy(ctx, d.name+"@"+s.name); err != nil {
+	if s.clones() != "" {
+		err = b.leaveToClones(ctx, d.name+"@"+s.name)
+	} else {
+		err = b.destroy(ctx, d.name+"@"+s.name)
+	}
+	if err != nil {
 		return fmt.Errorf("drop snapshot %s: %w", name, err)
 	}
 	return nil
+}
+
+// leaveToClones keeps a snapshot for the clones that hang on it alone: it goes with the last of them.
+func (b *Backend) leaveToClones(ctx context.Context, full string) error {
+	if err := release(ctx, full); err != nil {
+		return err
+	}
+	return set(ctx, full, map[string]string{propSnapshot: forClone})
 }
 
 // bookmarks reports whether the pool can keep one of a dataset.
@@ -123,7 +145,7 @@ func (b *Backend) bookmark(ctx context.Context, d *dataset, s *snapshot) error {
 
 // destroy destroys a snapshot that is held by Drover at most, or says who else holds it.
 func (b *Backend) destroy(ctx context.Context, full string) error {
-	if err := zfs(ctx, "release", holdTag, full); err != nil && !strings.Contains(err.Error(), "no such tag") {
+	if err := release(ctx, full); err != nil {
 		return err
 	}
 	err := library(ctx, func() error {

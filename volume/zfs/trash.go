@@ -169,7 +169,7 @@ func (b *Backend) purge(ctx context.Context, d *dataset) error {
 		return nil
 	}
 	for _, s := range all.datasets[i].snapshots {
-		if err := zfs(ctx, "release", holdTag, d.name+"@"+s.name); err != nil && !strings.Contains(err.Error(), "no such tag") {
+		if err := release(ctx, d.name+"@"+s.name); err != nil {
 			return fmt.Errorf("purge %s: %w", d.name, err)
 		}
 	}
@@ -177,11 +177,19 @@ func (b *Backend) purge(ctx context.Context, d *dataset) error {
 	if err != nil {
 		return fmt.Errorf("purge %s: %w", d.name, err)
 	}
-	// The snapshot that a clone of the present content hung on was made for it alone.
-	if origin := d.properties["origin"].text; strings.Contains(origin, "@clone-"+string(d.volume())) {
-		return b.destroy(ctx, origin)
+	return b.forgetOrigin(ctx, d.properties["origin"].text)
+}
+
+// forgetOrigin destroys the snapshot that a clone hung on, if only clones did and this was the last.
+func (b *Backend) forgetOrigin(ctx context.Context, origin string) error {
+	if origin == "-" || origin == "" {
+		return nil
 	}
-	return nil
+	s, err := snapshotAt(ctx, origin)
+	if err != nil || s.purpose() != forClone || s.clones() != "" {
+		return err
+	}
+	return b.destroy(ctx, origin)
 }
 
 // Resize implements volume.Backend.

@@ -174,24 +174,31 @@ func (b *Backend) hold(id cluster.VolumeID) (release func()) {
 // find returns the copy of a volume as it is now, or cluster.ErrNotFound. It asks for the dataset
 // where the volume was last; only if that is no longer it, for all of them.
 func (b *Backend) find(ctx context.Context, id cluster.VolumeID) (*dataset, error) {
-	all, err := b.list(ctx)
-	if err != nil {
+	if err := b.ready(ctx); err != nil {
 		return nil, err
 	}
-	if d := all.of(id); d != nil {
+	if d := b.last().of(id); d != nil {
 		now, err := read(ctx, d.name, listed)
 		if err == nil && now.of(id) != nil {
 			return now.of(id), nil
 		}
 	}
 	b.changed()
-	if all, err = b.list(ctx); err != nil {
+	all, err := b.list(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if d := all.of(id); d != nil {
 		return d, nil
 	}
 	return nil, fmt.Errorf("volume %s: %w on this node", id, cluster.ErrNotFound)
+}
+
+// last is what was listed last; nil at first.
+func (b *Backend) last() *inventory {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.seen
 }
 
 // stamp is the present time as it stands in a property.
