@@ -116,7 +116,7 @@ func readFiles(t *testing.T, b *Backend, id cluster.VolumeID) (map[string]string
 	if !d.mounted() {
 		at = t.TempDir()
 		what, options := d.name, "ro,zfsutil"
-		if n := len(d.snapshots); n > 0 {
+		if n := len(d.snapshots); n > 0 && d.role() == cluster.Replica {
 			what, options = d.name+"@"+d.snapshots[n-1].name, "ro"
 		}
 		command(t, "mount", "-t", "zfs", "-o", options, what, at)
