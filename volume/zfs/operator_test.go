@@ -172,14 +172,14 @@ func TestWhatTheLogHolds(t *testing.T) {
 
 // TestAFullPool: what does not fit is refused, is tried again later, and costs nothing that was there.
 func TestAFullPool(t *testing.T) {
-	a, b := place(t, pool(t, 512)), place(t, pool(t, 128))
+	a, b := place(t, pool(t, 256)), place(t, pool(t, 80))
 	p := &pair{t: t, id: cluster.VolumeID(cluster.NewUUID()), a: a, b: b}
 	p.must(a.Create(t.Context(), p.id, volume.Options{}))
 	p.open(a, 1, "")
-	p.write(a, "file", random(30<<20))
+	p.write(a, "file", random(16<<20))
 	p.ship("", "s1")
 	before := p.copy(b)
-	p.write(a, "more", random(100<<20))
+	p.write(a, "more", random(60<<20))
 	p.snapshot(a, "s2")
 	d, stream := p.stream("s1", "s2")
 	p.want(b.Receive(t.Context(), d, bytes.NewReader(stream.Bytes())), cluster.ErrUnavailable)

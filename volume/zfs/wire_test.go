@@ -81,14 +81,14 @@ func cutting(t *testing.T, to *cluster.Node, cuts []int64) *atomic.Int64 {
 // TestCutFiveTimes: a transfer over SSH goes on where it was, and ships little twice.
 func TestCutFiveTimes(t *testing.T) {
 	p := newPair(t, volume.Options{})
-	p.write(p.a, "large", random(100<<20))
+	p.write(p.a, "large", random(80<<20))
 	p.snapshot(p.a, "s1")
 	d, stream := p.stream("", "s1")
 	whole := int64(stream.Len())
 	key, err := ssh.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
 	p.must(err)
 	to := serve(t, p.b, ssh.PublicKey(key), "a")
-	carried := cutting(t, &to, []int64{20 << 20, 18 << 20, 22 << 20, 12 << 20, 16 << 20})
+	carried := cutting(t, &to, []int64{16 << 20, 14 << 20, 18 << 20, 9 << 20, 12 << 20})
 	transport := &ssh.Transport{Key: key}
 	session, err := transport.Dial(t.Context(), to)
 	p.must(err)
