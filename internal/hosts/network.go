@@ -14,6 +14,7 @@ import (
 
 	"github.com/drover/drover/internal/bridge"
 	"github.com/drover/drover/internal/loopfs"
+	"github.com/drover/drover/internal/watchdog"
 )
 
 // A Network is hosts on a bridge. Use New.
@@ -23,7 +24,7 @@ type Network struct {
 	Gateway string
 
 	bridge   bridge.Bridge
-	watchdog *watchdog
+	watchdog *watchdog.Watchdog
 }
 
 // storageSize is that of each host's file system. Its file is sparse.
@@ -193,7 +194,7 @@ func (n *Network) Close() error {
 	if err := errors.Join(append(errs, n.bridge.Remove())...); err != nil {
 		return err // the watchdog has another try when this process ends
 	}
-	return n.watchdog.dismiss()
+	return n.watchdog.Dismiss()
 }
 
 func run(name string, args ...string) error { return finish(exec.Command(name, args...)) }

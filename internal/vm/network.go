@@ -12,6 +12,7 @@ import (
 
 	"github.com/drover/drover/internal/bridge"
 	"github.com/drover/drover/internal/debian"
+	"github.com/drover/drover/internal/watchdog"
 )
 
 // A Network is virtual hosts on a bridge. Use New.
@@ -25,7 +26,7 @@ type Network struct {
 	kernel   kernel
 	initrd   string
 	on       string // the program that runs commands on hosts
-	watchdog *watchdog
+	watchdog *watchdog.Watchdog
 }
 
 // New makes hosts and waits until all are up. Their disks are below dir. The first call makes what
@@ -173,5 +174,5 @@ func (n *Network) Close() error {
 	if err := errors.Join(append(errs, n.bridge.Remove())...); err != nil {
 		return err // the watchdog has another try when this process ends
 	}
-	return n.watchdog.dismiss()
+	return n.watchdog.Dismiss()
 }
