@@ -128,6 +128,9 @@ func (i *instance) watch(leader identity, cmd *exec.Cmd) {
 		// Not among the watches: a child must be waited for whenever it ends.
 		go func() {
 			status, reason := outcome(cmd.Wait())
+			if i.runtime.ctx.Err() != nil {
+				return // closed: the records are those of whoever has opened them since
+			}
 			i.finish(context.Background(), current, status, reason)
 		}()
 		return
