@@ -116,6 +116,21 @@ func named(all []*snapshot, name cluster.SnapshotName) *snapshot {
 	return nil
 }
 
+// bookmarkPrefix begins the names of the bookmarks that Drover makes: they can have no properties. No
+// snapshot of Drover's has a colon in its name.
+const bookmarkPrefix = "drover:"
+
+// bases are the bookmarks that Drover has made, by the names of their snapshots.
+func (d *dataset) bases() []*snapshot {
+	var all []*snapshot
+	for _, s := range d.bookmarks {
+		if name, ours := strings.CutPrefix(s.name, bookmarkPrefix); ours {
+			all = append(all, &snapshot{name: name, properties: s.properties})
+		}
+	}
+	return all
+}
+
 // purpose is what Drover has made it for, here or where it came from; "" for somebody else's.
 func (s *snapshot) purpose() string {
 	if v := s.properties[propSnapshot]; v.source == "local" || v.source == "received" {
@@ -168,7 +183,7 @@ func (b *Backend) copyOf(d *dataset, all *inventory) volume.Copy {
 			c.Snapshots = append(c.Snapshots, s.noun())
 		}
 	}
-	for _, s := range d.bookmarks {
+	for _, s := range d.bases() {
 		if d.snapshot(cluster.SnapshotName(s.name)) == nil {
 			c.Bases = append(c.Bases, s.noun())
 		}

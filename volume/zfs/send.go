@@ -73,10 +73,10 @@ func (b *Backend) sendArgs(ctx context.Context, d volume.Delta) ([]string, error
 	}
 	mark := "@"
 	switch {
-	case d.From != "" && here.snapshot(d.From) == nil && named(here.bookmarks, d.From) == nil:
+	case d.From != "" && here.snapshot(d.From) == nil && named(here.bases(), d.From) == nil:
 		return nil, fmt.Errorf("%w: the base %s is gone", cluster.ErrStale, d.From)
 	case d.From != "" && here.snapshot(d.From) == nil:
-		mark = "#"
+		mark = "#" + bookmarkPrefix
 	default:
 		args = append(args, "-p")
 	}

@@ -131,12 +131,13 @@ const maxBookmarks = 16
 
 // bookmark keeps a snapshot as a base without its content, and forgets the oldest.
 func (b *Backend) bookmark(ctx context.Context, d *dataset, s *snapshot) error {
-	err := zfs(ctx, "bookmark", d.name+"@"+s.name, d.name+"#"+s.name)
+	err := zfs(ctx, "bookmark", d.name+"@"+s.name, d.name+"#"+bookmarkPrefix+s.name)
 	if err != nil && !strings.Contains(err.Error(), "bookmark exists") {
 		return err
 	}
-	for _, old := range d.bookmarks[:max(0, len(d.bookmarks)-maxBookmarks)] {
-		if err := zfs(ctx, "destroy", d.name+"#"+old.name); err != nil {
+	bases := d.bases()
+	for _, old := range bases[:max(0, len(bases)-maxBookmarks)] {
+		if err := zfs(ctx, "destroy", d.name+"#"+bookmarkPrefix+old.name); err != nil {
 			return err
 		}
 	}
@@ -189,8 +190,8 @@ func (b *Backend) rollback(ctx context.Context, d *dataset, to cluster.SnapshotN
 		return cluster.ErrNotFound
 	}
 	later := d.snapshots[i+1:]
-	if j := slices.IndexFunc(later, (*snapshot).foreign); j >= 0 {
-		return fmt.Errorf("%w: %s@%s is later, and Drover has not made it: destroy it, or choose another snapshot", cluster.ErrConflict, d.name, later[j].name)
+	if other := d.othersAfter(d.snapshots[i]); other != "" {
+		return fmt.Errorf("%w: %s is later, and Drover has not made it: destroy it, or choose another snapshot", cluster.ErrConflict, other)
 	}
 	for _, s := range slices.Backward(later) {
 		if err := b.destroy(ctx, d.name+"@"+s.name); err != nil {
@@ -205,6 +206,21 @@ func (b *Backend) rollback(ctx context.Context, d *dataset, to cluster.SnapshotN
 		return err
 	}
 	return set(ctx, d.name, map[string]string{propRollback: wish})
+}
+
+// othersAfter names a snapshot or bookmark of somebody else's that is later than s, or returns "".
+func (d *dataset) othersAfter(s *snapshot) string {
+	for _, other := range d.snapshots {
+		if other.created() > s.created() && other.foreign() {
+			return d.name + "@" + other.name
+		}
+	}
+	for _, other := range d.bookmarks {
+		if other.created() > s.created() && !strings.HasPrefix(other.name, bookmarkPrefix) {
+			return d.name + "#" + other.name
+		}
+	}
+	return ""
 }
 
 // Flush implements volume.Flusher.

@@ -5,7 +5,7 @@
 //
 //	tank/drover/pgdata                       the volume, mounted at <mount root>/<volume id>
 //	tank/drover/pgdata@move-1a2b3c4d-1-2     a snapshot that was shipped, held
-//	tank/drover/pgdata#move-1a2b3c4d-1-1     a bookmark: a base whose content is gone
+//	tank/drover/pgdata#drover:move-1a2b...   a bookmark: a base whose content is gone
 //	tank/drover/drover:trash/pgdata.removed.20261125T101500.000
 //
 // What a copy is stands in user properties of its dataset, so that `zfs list` and `zfs get` tell it
