@@ -37,3 +37,8 @@ func (h *Host) Import(image string, programs ...string) error {
 	}
 	return nil
 }
+
+// ImportTar makes an image of a tar file of a root.
+func (h *Host) ImportTar(image, file string) error {
+	return finish(h.Docker("import", file, image))
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/drover/drover/control/client"
 	"github.com/drover/drover/control/wire"
 	"github.com/drover/drover/internal/bank"
+	"github.com/drover/drover/internal/debian"
 	"github.com/drover/drover/internal/hosts"
 	"github.com/drover/drover/internal/localcluster"
 )
@@ -56,7 +57,7 @@ func newStage(ctx context.Context, o options) (s *stage, err error) {
 	if err := s.network.StartEngines(ctx); err != nil {
 		return nil, err
 	}
-	root, err := hosts.DebianRoot(ctx, "postgresql-15", "redis-server")
+	root, err := debian.Root(ctx, "postgresql-15", "redis-server")
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/internal/bank"
+	"github.com/drover/drover/internal/debian"
 	"github.com/drover/drover/internal/hosts"
 	"github.com/drover/drover/internal/testcluster"
 	"github.com/drover/drover/internal/workload"
@@ -42,7 +43,7 @@ func debianRoot(t *testing.T) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	root, err := hosts.DebianRoot(ctx, "postgresql-15", "redis-server")
+	root, err := debian.Root(ctx, "postgresql-15", "redis-server")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/drover/drover/internal/debian"
 	"github.com/drover/drover/internal/hosts"
 	"github.com/drover/drover/internal/localcluster"
 )
@@ -57,7 +58,7 @@ func run(ctx context.Context, count int, databases bool) (err error) {
 	}
 	if databases {
 		fmt.Printf("making the image %s on host a ...\n", image)
-		root, err := hosts.DebianRoot(ctx, "postgresql-15", "redis-server")
+		root, err := debian.Root(ctx, "postgresql-15", "redis-server")
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,53 @@
+package vm
+
+import (
+	_ "embed"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed guest.sh
+var guestInit []byte
+
+// guestModules is what a guest for tests has beside what is built into the kernel.
+var guestModules = []string{"virtio_pci", "virtio_console", "zfs"}
+
+// guestPrograms are those beside busybox: of ZFS, and of OpenSSH, whose sftp tests speak to.
+var guestPrograms = []string{"/sbin/zfs", "/sbin/zpool", "/usr/bin/ssh", "/usr/bin/sftp", "/usr/bin/ssh-keygen"}
+
+// addGuest adds the file system that every guest starts with.
+func addGuest(c *cpioWriter, k kernel) error {
+	c.device("/dev/console", 5, 1)
+	c.file("/init", 0o755, guestInit)
+	for _, dir := range []string{"/proc", "/sys", "/tmp", "/mnt", "/run", "/root", "/etc/zfs", "/var/empty"} {
+		c.dir(dir)
+	}
+	c.file("/etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"))
+	c.file("/etc/group", 0o644, []byte("root:x:0:\nnogroup:x:65534:\n"))
+	c.file("/etc/hosts", 0o644, []byte("127.0.0.1 localhost guest\n"))
+	c.file("/etc/hostid", 0o644, []byte("drov"))
+	if err := addModules(c, k, guestModules...); err != nil {
+		return err
+	}
+	if err := addBusybox(c, guestPrograms...); err != nil {
+		return err
+	}
+	return addPrograms(c, []string{k.tree, "/"}, guestPrograms...)
+}
+
+// addModules adds modules with all that they need, and the file /modules that lists them in order.
+func addModules(c *cpioWriter, k kernel, names ...string) error {
+	order, err := k.inOrder(names...)
+	if err != nil {
+		return err
+	}
+	var list strings.Builder
+	for _, path := range order {
+		name := "/lib/modules/" + filepath.Base(path)
+		c.copy(name, path)
+		fmt.Fprintln(&list, name)
+	}
+	c.file("/modules", 0o644, []byte(list.String()))
+	return nil
+}
