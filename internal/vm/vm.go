@@ -12,3 +12,7 @@ package vm
 
 // qemu is the emulator.
 const qemu = "qemu-system-x86_64"
+
+// cpu is the processor that is emulated: what programs need at least, and random numbers, without
+// which they wait for the kernel to have collected some.
+const cpu = "qemu64,+rdrand"
