@@ -132,8 +132,8 @@ func leftovers(t *testing.T, n *Network) string {
 			left = append(left, "mount of "+h.Name)
 		}
 	}
-	if _, err := net.InterfaceByName(n.bridge); err == nil {
-		left = append(left, "bridge "+n.bridge)
+	if _, err := net.InterfaceByName(n.bridge.Name); err == nil {
+		left = append(left, "bridge "+n.bridge.Name)
 	}
 	return strings.Join(left, ", ")
 }
@@ -147,7 +147,7 @@ func TestAProcessThatDies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		os.Stdout.WriteString("bridge " + n.bridge + "\n")
+		os.Stdout.WriteString("bridge " + n.bridge.Name + "\n")
 		time.Sleep(time.Minute)
 		return
 	}

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/drover/drover/internal/bridge"
 	"github.com/drover/drover/internal/loopfs"
 )
 
@@ -22,7 +22,7 @@ type Network struct {
 	// Gateway is the address of this machine on the network.
 	Gateway string
 
-	bridge   string
+	bridge   bridge.Bridge
 	watchdog *watchdog
 }
 
@@ -64,15 +64,16 @@ func NewAt(dir, prefix string, first, count int) (*Network, error) {
 }
 
 func (n *Network) make(dir, prefix string, first, count int) error {
-	prefix, err := n.makeBridge(prefix)
-	if err != nil {
+	var err error
+	if n.bridge, err = bridge.New(prefix); err != nil {
 		return err
 	}
+	n.Gateway = n.bridge.Gateway()
 	for i := range count {
-		h := &Host{Name: string(rune('a' + i)), Address: fmt.Sprintf("%s.%d", prefix, first+i)}
+		h := &Host{Name: string(rune('a' + i)), Address: n.bridge.Address(first + i)}
 		h.Dir = filepath.Join(dir, h.Name)
-		h.namespace = n.bridge + h.Name
-		h.link = "v" + n.bridge + h.Name
+		h.namespace = n.bridge.Name + h.Name
+		h.link = "v" + n.bridge.Name + h.Name
 		n.Hosts = append(n.Hosts, h)
 	}
 	if err := n.startWatchdog(); err != nil {
@@ -94,40 +95,13 @@ func (n *Network) make(dir, prefix string, first, count int) error {
 	return nil
 }
 
-// makeBridge makes a bridge with a network that nothing else uses, or with that of prefix. The name
-// is the lock: two processes cannot both make it.
-func (n *Network) makeBridge(prefix string) (string, error) {
-	var err error
-	for range 50 {
-		network := prefix
-		if network == "" {
-			network = fmt.Sprintf("10.%d.%d", 64+rand.IntN(64), rand.IntN(256))
-		}
-		bytes := strings.Split(network, ".")
-		n.bridge = "drv" + bytes[1] + "x" + bytes[2]
-		if err = run("ip", "link", "add", n.bridge, "type", "bridge"); err != nil {
-			n.bridge = ""
-			continue
-		}
-		prefix = network
-		n.Gateway = prefix + ".1"
-		err = errors.Join(
-			run("ip", "address", "add", n.Gateway+"/24", "dev", n.bridge),
-			run("ip", "link", "set", n.bridge, "up"))
-		// Where packets across a bridge pass through iptables, another engine's rules may drop them.
-		err = errors.Join(err, run("iptables", "-w", "-I", "FORWARD", "-i", n.bridge, "-o", n.bridge, "-j", "ACCEPT"))
-		return prefix, err
-	}
-	return "", err
-}
-
 // plugIn makes the host's network namespace and connects it to the bridge.
 func (n *Network) plugIn(h *Host) error {
 	inside := []string{"-n", h.namespace}
 	for _, args := range [][]string{
 		{"netns", "add", h.namespace},
 		{"link", "add", h.link, "type", "veth", "peer", "name", "eth0", "netns", h.namespace},
-		{"link", "set", h.link, "master", n.bridge, "up"},
+		{"link", "set", h.link, "master", n.bridge.Name, "up"},
 		append(inside, "address", "add", h.Address+"/24", "dev", "eth0"),
 		append(inside, "link", "set", "lo", "up"),
 		append(inside, "link", "set", "eth0", "up"),
@@ -216,12 +190,7 @@ func (n *Network) Close() error {
 	for range n.Hosts {
 		errs = append(errs, <-removed)
 	}
-	if n.bridge != "" {
-		errs = append(errs,
-			run("iptables", "-w", "-D", "FORWARD", "-i", n.bridge, "-o", n.bridge, "-j", "ACCEPT"),
-			run("ip", "link", "delete", n.bridge))
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, n.bridge.Remove())...); err != nil {
 		return err // the watchdog has another try when this process ends
 	}
 	return n.watchdog.dismiss()

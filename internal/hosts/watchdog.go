@@ -12,7 +12,6 @@ import (
 // watchdogScript waits until whoever holds the other end of its input says that everything has been
 // taken away, or ends without a word, however that came about. Then it takes away what it can.
 const watchdogScript = `read -r word && [ "$word" = done ] && exit 0
-bridge=$1; shift
 for host in "$@"; do
   namespace=${host%%=*} dir=${host#*=}
   for try in 1 2 3 4 5 6 7 8 9 10; do
@@ -28,8 +27,7 @@ for host in "$@"; do
     [ -d "$root" ] && find "$root" -depth -type d -exec rmdir {} +
   done
 done
-iptables -w -D FORWARD -i "$bridge" -o "$bridge" -j ACCEPT
-ip link delete "$bridge"`
+`
 
 // A watchdog takes a network away when this process can't any more: killed, timed out, interrupted.
 type watchdog struct {
@@ -38,7 +36,7 @@ type watchdog struct {
 }
 
 func (n *Network) startWatchdog() error {
-	args := []string{"-c", watchdogScript, "sh", n.bridge}
+	args := []string{"-c", watchdogScript + n.bridge.RemoveScript(), "sh"}
 	for _, h := range n.Hosts {
 		args = append(args, h.namespace+"="+h.Dir)
 	}

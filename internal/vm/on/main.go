@@ -1,0 +1,55 @@
+// Command on runs a command on a virtual host, and is what runs it there:
+//
+//	on ADDRESS PROGRAM [ARGUMENT...]
+//	on -serve ADDRESS
+//
+// Variables that begin with DROVER_ go with the command.
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/drover/drover/internal/vm/remote"
+)
+
+// lost is the exit status when there is none of the command, as ssh has it.
+const lost = 255
+
+func main() {
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: on ADDRESS PROGRAM [ARGUMENT...]")
+		os.Exit(lost)
+	}
+	status, err := run(os.Args[1], os.Args[2:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "on:", err)
+		status = lost
+	}
+	os.Exit(status)
+}
+
+func run(address string, args []string) (int, error) {
+	if address == "-serve" {
+		l, err := net.Listen("tcp", args[0])
+		if err != nil {
+			return 0, err
+		}
+		return 0, remote.Serve(l)
+	}
+	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	c := remote.Command{Args: args}
+	for _, entry := range os.Environ() {
+		if strings.HasPrefix(entry, "DROVER_") {
+			c.Env = append(c.Env, entry)
+		}
+	}
+	return remote.Run(conn, c, os.Stdin, os.Stdout, os.Stderr)
+}
