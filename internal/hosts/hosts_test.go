@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/drover/drover/internal/bridge"
 )
 
 // netVariable makes this program do something on a host: "listen ADDRESS" or "dial ADDRESS".
@@ -163,13 +165,13 @@ func TestAProcessThatDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
-	bridge, made := strings.CutPrefix(strings.TrimSpace(line), "bridge ")
+	name, made := strings.CutPrefix(strings.TrimSpace(line), "bridge ")
 	if !made {
 		t.Fatalf("it said %q, %v", line, err)
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
-	n := &Network{bridge: bridge, Hosts: []*Host{{Dir: filepath.Join(dir, "a"), namespace: bridge + "a"}, {Dir: filepath.Join(dir, "b"), namespace: bridge + "b"}}}
+	n := &Network{bridge: bridge.Bridge{Name: name}, Hosts: []*Host{{Dir: filepath.Join(dir, "a"), namespace: name + "a"}, {Dir: filepath.Join(dir, "b"), namespace: name + "b"}}}
 	left := "not looked"
 	for deadline := time.Now().Add(30 * time.Second); left != "" && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		left = leftovers(t, n)
