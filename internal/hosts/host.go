@@ -227,6 +227,9 @@ func (h *Host) PowerOff() error {
 	return os.RemoveAll(h.execRoot()) // it is in memory, as everything below /run
 }
 
+// PowerOn brings a host up again that was powered off.
+func (h *Host) PowerOn(ctx context.Context) error { return h.StartEngine(ctx) }
+
 // remove takes the host away.
 func (h *Host) remove() error {
 	var errs []error

@@ -74,6 +74,9 @@ type Place struct {
 	Command func(name string, args ...string) *exec.Cmd
 	// Flags are added to the command line of a node's agent.
 	Flags []string
+	// Send, if set, copies files and directories of this machine to the same places there, which
+	// is another machine.
+	Send func(paths ...string) error
 }
 
 // Control is the name of the control service among the processes.
@@ -138,6 +141,9 @@ func (c *Cluster) Start(ctx context.Context) error {
 	if err := c.makeIdentities(); err != nil {
 		return err
 	}
+	if err := c.send(); err != nil {
+		return err
+	}
 	c.processes = map[string]*Process{}
 	for _, name := range append([]string{Control}, c.NodeNames()...) {
 		if err := c.Run(name); err != nil {
@@ -186,6 +192,21 @@ func (c *Cluster) makeIdentities() error {
 			return fmt.Errorf("make the identity of node %s: %w", name, err)
 		}
 		c.ids[name] = id
+	}
+	return nil
+}
+
+// send brings the program and the identities of the nodes to where they run.
+func (c *Cluster) send() error {
+	if c.On == nil {
+		return nil
+	}
+	for _, name := range c.NodeNames() {
+		if place := c.On(name); place.Send != nil {
+			if err := place.Send(c.Binary, place.Data); err != nil {
+				return fmt.Errorf("send what node %s needs: %w", name, err)
+			}
+		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/drover/drover/internal/hosts"
+	"github.com/drover/drover/internal/writers"
 )
 
 // OnHosts starts a cluster of nodes with Docker engines and btrfs, each on a host of its own, and
@@ -48,7 +49,7 @@ func OnHostsAt(t *testing.T, prefix string, first, nodes int, flags ...string) *
 // PowerOff ends everything on a node's host at once, and PowerOn brings it up again.
 func (c *Cluster) PowerOff(node string) {
 	c.t.Helper()
-	if err := c.Network.Host(node).PowerOff(); err != nil {
+	if err := c.host(node).PowerOff(); err != nil {
 		c.t.Fatal(err)
 	}
 	c.Kill(node) // it is dead, and this waits for that
@@ -59,10 +60,21 @@ func (c *Cluster) PowerOn(node string) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), Patience)
 	defer cancel()
-	if err := c.Network.Host(node).StartEngine(ctx); err != nil {
+	if err := c.host(node).PowerOn(ctx); err != nil {
 		c.t.Fatal(err)
 	}
 	c.Restart(node)
+}
+
+// host returns what a node is on.
+func (c *Cluster) host(node string) interface {
+	PowerOff() error
+	PowerOn(ctx context.Context) error
+} {
+	if c.VMs != nil {
+		return c.VMs.Host(node)
+	}
+	return c.Network.Host(node)
 }
 
 // RestartEngine ends a host's engine by a signal and starts it again.
@@ -83,7 +95,7 @@ func containedWriters(network *hosts.Network) map[string][]string {
 	found := map[string][]string{}
 	for _, h := range network.Hosts {
 		for _, pid := range h.Contained() {
-			app, volume := environmentOf(pid)
+			app, volume := writers.Environment(pid)
 			if app != "" && volume != "" && !slices.Contains(found[app], h.Name) {
 				found[app] = append(found[app], h.Name)
 			}

@@ -31,6 +31,7 @@ import (
 	"github.com/drover/drover/internal/fault"
 	"github.com/drover/drover/internal/hosts"
 	"github.com/drover/drover/internal/localcluster"
+	"github.com/drover/drover/internal/vm"
 )
 
 // Patience bounds every wait of a test: longer than anything takes on a busy machine.
@@ -44,8 +45,9 @@ type Cluster struct {
 	watch  *writerWatch
 	client *client.Client
 
-	// Network is set if the nodes are on hosts.
+	// Network is set if the nodes are on hosts, VMs if they are on virtual hosts.
 	Network *hosts.Network
+	VMs     *vm.Network
 }
 
 // New starts a cluster of that many nodes and ends it with the test. Flags are added to the

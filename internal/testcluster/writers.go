@@ -1,27 +1,28 @@
 package testcluster
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/drover/drover/internal/writers"
 )
 
 // A writerWatch looks at the processes of this machine, not at what the agents say of them, and
 // notes every instant at which an application ran on two nodes.
 type writerWatch struct {
-	writers func() map[string][]string
-	ended   chan struct{}
-	result  chan []string
+	look   func() map[string][]string
+	ended  chan struct{}
+	result chan []string
 }
 
-// watchWriters begins to watch. Writers returns, for each application with a volume, the nodes on
+// watchWriters begins to watch. Look returns, for each application with a volume, the nodes on
 // which a process of it lives.
-func watchWriters(writers func() map[string][]string) *writerWatch {
-	w := &writerWatch{writers: writers, ended: make(chan struct{}), result: make(chan []string, 1)}
+func watchWriters(look func() map[string][]string) *writerWatch {
+	w := &writerWatch{look: look, ended: make(chan struct{}), result: make(chan []string, 1)}
 	go w.run()
 	return w
 }
@@ -43,7 +44,7 @@ func (w *writerWatch) run() {
 			return
 		case <-ticker.C:
 		}
-		for app, nodes := range w.writers() {
+		for app, nodes := range w.look() {
 			if len(nodes) > 1 {
 				if s := fmt.Sprintf("%s ran on %s at once", app, strings.Join(nodes, " and ")); !slices.Contains(broken, s) {
 					broken = append(broken, s)
@@ -65,7 +66,7 @@ func writersBelow(dir string) map[string][]string {
 		if err != nil {
 			continue
 		}
-		app, path := environmentOf(pid)
+		app, path := writers.Environment(pid)
 		below, ok := strings.CutPrefix(path, dir+"/")
 		if app == "" || !ok {
 			continue
@@ -76,23 +77,4 @@ func writersBelow(dir string) map[string][]string {
 		}
 	}
 	return found
-}
-
-// environmentOf returns the name of the application that a process belongs to, and where its volume
-// is, as its environment tells.
-func environmentOf(pid int) (app, volume string) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil {
-		return "", "" // it has ended, or belongs to somebody else
-	}
-	for _, entry := range bytes.Split(b, []byte{0}) {
-		name, value, _ := strings.Cut(string(entry), "=")
-		switch name {
-		case "DROVER_APPLICATION":
-			app = value
-		case "DROVER_VOLUME":
-			volume = value
-		}
-	}
-	return app, volume
 }

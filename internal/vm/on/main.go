@@ -2,6 +2,7 @@
 //
 //	on ADDRESS PROGRAM [ARGUMENT...]
 //	on -serve ADDRESS
+//	on -writers -  # for each line of input, a line with who writes to volumes
 //
 // Variables that begin with DROVER_ go with the command.
 package main
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/internal/vm/remote"
+	"github.com/drover/drover/internal/writers"
 )
 
 // lost is the exit status when there is none of the command, as ssh has it.
@@ -39,6 +41,9 @@ func run(address string, args []string) (int, error) {
 			return 0, err
 		}
 		return 0, remote.Serve(l)
+	}
+	if address == "-writers" {
+		return 0, writers.Answer(os.Stdin, os.Stdout)
 	}
 	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
 	if err != nil {

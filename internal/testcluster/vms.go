@@ -1,0 +1,59 @@
+package testcluster
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/drover/drover/internal/vm"
+	"github.com/drover/drover/internal/writers"
+)
+
+// Databases is an image with PostgreSQL and Redis, which every virtual host has.
+var Databases = vm.Image{Name: "drover-test-debian:1", Packages: []string{"postgresql-15", "redis-server"}}
+
+// firstBoot bounds the making of virtual hosts, also where nothing is in the cache yet.
+const firstBoot = 20 * time.Minute
+
+// OnVMs starts a cluster of nodes with Docker engines and ZFS, each on a virtual host, and ends it
+// with the test. The control service runs on this machine. Faults of the network are those of VMs.
+// Flags are added to the command line of every agent; "--backend" among them replaces ZFS.
+func OnVMs(t *testing.T, nodes int, flags ...string) *Cluster {
+	t.Helper()
+	if err := vm.Available(); err != nil {
+		t.Fatalf("CANNOT RUN: virtual hosts: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), firstBoot)
+	defer cancel()
+	dir := dataDir(t)
+	network, err := vm.New(ctx, filepath.Join(dir, "vms"), nodes, Databases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := network.Close(); err != nil {
+			t.Errorf("take the virtual hosts away: %v", err)
+		}
+	})
+	c := &Cluster{t: t, relays: newRelays(t), VMs: network}
+	c.Cluster = network.Cluster(Binary(t), filepath.Join(dir, "cluster"), flags...)
+	c.run(lookAround(network))
+	return c
+}
+
+// lookAround returns a function that looks at one host at each call, at the next one each time, and
+// returns what ran on two at once.
+func lookAround(network *vm.Network) func() map[string][]string {
+	var overlaps writers.Overlaps
+	next := 0
+	return func() map[string][]string {
+		host := network.Hosts[next%len(network.Hosts)]
+		next++
+		found := map[string][]string{}
+		for app, both := range overlaps.Add(host.Name, host.Writers()) {
+			found[app] = both[:]
+		}
+		return found
+	}
+}
