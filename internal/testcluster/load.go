@@ -24,7 +24,7 @@ type Load struct {
 // end of the test.
 func (c *Cluster) Load(db workload.Database, app cluster.AppName, address string) *Load {
 	c.t.Helper()
-	l := &Load{App: app, Runner: &workload.Runner{Database: db, Address: address, Clients: 4}, t: c.t, c: c}
+	l := &Load{App: app, Runner: &workload.Runner{Database: db, Address: address, Clients: 4, Think: c.think}, t: c.t, c: c}
 	l.Runner.Start(context.WithoutCancel(c.t.Context()))
 	c.t.Cleanup(func() { l.Runner.Stop() })
 	l.Progress()

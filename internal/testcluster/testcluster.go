@@ -44,6 +44,7 @@ type Cluster struct {
 	relays *relays
 	watch  *writerWatch
 	client *client.Client
+	think  time.Duration // of each client of a Load
 
 	// Network is set if the nodes are on hosts, VMs if they are on virtual hosts.
 	Network *hosts.Network

@@ -16,6 +16,9 @@ var Databases = vm.Image{Name: "drover-test-debian:1", Packages: []string{"postg
 // firstBoot bounds the making of virtual hosts, also where nothing is in the cache yet.
 const firstBoot = 20 * time.Minute
 
+// pace leaves emulated processors time for something else than clients.
+const pace = 100 * time.Millisecond
+
 // OnVMs starts a cluster of nodes with Docker engines and ZFS, each on a virtual host, and ends it
 // with the test. The control service runs on this machine. Faults of the network are those of VMs.
 // Flags are added to the command line of every agent; "--backend" among them replaces ZFS.
@@ -36,7 +39,7 @@ func OnVMs(t *testing.T, nodes int, flags ...string) *Cluster {
 			t.Errorf("take the virtual hosts away: %v", err)
 		}
 	})
-	c := &Cluster{t: t, relays: newRelays(t), VMs: network}
+	c := &Cluster{t: t, relays: newRelays(t), VMs: network, think: pace}
 	c.Cluster = network.Cluster(Binary(t), filepath.Join(dir, "cluster"), flags...)
 	c.run(lookAround(network))
 	return c
