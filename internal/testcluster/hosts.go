@@ -42,7 +42,7 @@ func OnHostsAt(t *testing.T, prefix string, first, nodes int, flags ...string) *
 	}
 	c := &Cluster{t: t, relays: newRelays(t), Network: network}
 	c.Cluster = network.Cluster(Binary(t), filepath.Join(dir, "cluster"), flags...)
-	c.run(func() map[string][]string { return containedWriters(network) })
+	c.run(watchEvery, func() map[string][]string { return containedWriters(network) })
 	return c
 }
 

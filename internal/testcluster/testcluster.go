@@ -35,7 +35,10 @@ import (
 )
 
 // Patience bounds every wait of a test: longer than anything takes on a busy machine.
-const Patience = 2 * time.Minute
+const Patience = 4 * time.Minute
+
+// watchEvery is how often the writers are looked at, where that costs little.
+const watchEvery = 50 * time.Millisecond
 
 // A Cluster is a cluster under test.
 type Cluster struct {
@@ -57,13 +60,13 @@ func New(t *testing.T, nodes int, flags ...string) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, relays: newRelays(t)}
 	c.Cluster = &localcluster.Cluster{Binary: Binary(t), Dir: dataDir(t), Nodes: nodes, AgentFlags: flags, Advertise: c.advertise}
-	c.run(func() map[string][]string { return writersBelow(c.Dir) })
+	c.run(watchEvery, func() map[string][]string { return writersBelow(c.Dir) })
 	return c
 }
 
 // run starts the processes and ends them with the test, and watches all the while on which nodes
 // the applications are.
-func (c *Cluster) run(writers func() map[string][]string) {
+func (c *Cluster) run(every time.Duration, writers func() map[string][]string) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), Patience)
 	defer cancel()
@@ -71,7 +74,7 @@ func (c *Cluster) run(writers func() map[string][]string) {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(c.end)
-	c.watch = watchWriters(writers)
+	c.watch = watchWriters(every, writers)
 	control, err := c.Cluster.Client()
 	if err != nil {
 		c.t.Fatal(err)

@@ -17,7 +17,13 @@ var Databases = vm.Image{Name: "drover-test-debian:1", Packages: []string{"postg
 const firstBoot = 20 * time.Minute
 
 // pace leaves emulated processors time for something else than clients.
-const pace = 100 * time.Millisecond
+const pace = 300 * time.Millisecond
+
+// slow are the flags of agents for which a second is soon over.
+var slow = []string{"--pause-budget", "5s", "--hold-patience", "2m"}
+
+// lookEvery is how often one of the hosts is looked at.
+const lookEvery = 200 * time.Millisecond
 
 // OnVMs starts a cluster of nodes with Docker engines and ZFS, each on a virtual host, and ends it
 // with the test. The control service runs on this machine. Faults of the network are those of VMs.
@@ -40,8 +46,8 @@ func OnVMs(t *testing.T, nodes int, flags ...string) *Cluster {
 		}
 	})
 	c := &Cluster{t: t, relays: newRelays(t), VMs: network, think: pace}
-	c.Cluster = network.Cluster(Binary(t), filepath.Join(dir, "cluster"), flags...)
-	c.run(lookAround(network))
+	c.Cluster = network.Cluster(Binary(t), filepath.Join(dir, "cluster"), append(flags, slow...)...)
+	c.run(lookEvery, lookAround(network))
 	return c
 }
 

@@ -21,9 +21,9 @@ type writerWatch struct {
 
 // watchWriters begins to watch. Look returns, for each application with a volume, the nodes on
 // which a process of it lives.
-func watchWriters(look func() map[string][]string) *writerWatch {
+func watchWriters(every time.Duration, look func() map[string][]string) *writerWatch {
 	w := &writerWatch{look: look, ended: make(chan struct{}), result: make(chan []string, 1)}
-	go w.run()
+	go w.run(every)
 	return w
 }
 
@@ -33,8 +33,8 @@ func (w *writerWatch) stop() []string {
 	return <-w.result
 }
 
-func (w *writerWatch) run() {
-	ticker := time.NewTicker(50 * time.Millisecond)
+func (w *writerWatch) run(every time.Duration) {
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	var broken []string
 	for {

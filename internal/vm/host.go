@@ -79,6 +79,9 @@ func (h *Host) Send(paths ...string) error {
 	return errors.Join(finish(unpack), pack.Wait(), finish(h.Command("sync")))
 }
 
+// Cable is this machine's end of the host's cable: a network device.
+func (h *Host) Cable() string { return h.link }
+
 // Serial is the log of the host's console.
 func (h *Host) Serial() string { return filepath.Join(h.Dir, "serial.log") }
 

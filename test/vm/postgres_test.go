@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/internal/bank"
@@ -26,7 +27,9 @@ func agentFlags() []string { return strings.Fields(os.Getenv("DROVER_VM_FLAGS"))
 func TestPostgres(t *testing.T) {
 	c := testcluster.OnVMs(t, 3, agentFlags()...)
 	db := bank.Database{Image: testcluster.Databases.Name}
-	c.Deploy(db.Application("db", port), "a")
+	app := db.Application("db", port)
+	app.Health.Interval, app.Health.Timeout = 5*time.Second, 30*time.Second // to ask takes a second in emulation
+	c.Deploy(app, "a")
 	if err := db.Prepare(t.Context(), c.Proxy("c", port), 4, func(int64, int64) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +112,7 @@ func background(t *testing.T, host string) (stop func() int) {
 	go func() {
 		n := 0
 		for ; ctx.Err() == nil; n++ {
-			_ = pgbench(ctx, host, "-n", "-c", "1", "-R", "5", "-T", "600").Run() // a break is no failure
+			_ = pgbench(ctx, host, "-n", "-c", "1", "-R", "2", "-T", "600").Run() // a break is no failure
 		}
 		runs <- n
 	}()
