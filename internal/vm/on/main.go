@@ -21,6 +21,9 @@ import (
 // lost is the exit status when there is none of the command, as ssh has it.
 const lost = 255
 
+// alive ends a client a while after its host has lost its power.
+var alive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 10 * time.Second, Count: 6}
+
 func main() {
 	if len(os.Args) < 3 {
 		fmt.Fprintln(os.Stderr, "usage: on ADDRESS PROGRAM [ARGUMENT...]")
@@ -45,7 +48,8 @@ func run(address string, args []string) (int, error) {
 	if address == "-writers" {
 		return 0, writers.Answer(os.Stdin, os.Stdout)
 	}
-	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
+	dialer := net.Dialer{Timeout: 10 * time.Second, KeepAliveConfig: alive}
+	conn, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return 0, err
 	}
