@@ -31,22 +31,51 @@ func NewApt(ctx context.Context, dir string) (*Apt, error) {
 			return nil, err
 		}
 	}
-	if err := a.configure(ctx); err != nil {
-		return nil, err
-	}
-	stamp := filepath.Join(dir, "updated")
-	info, err := os.Stat(stamp)
-	if err == nil && time.Since(info.ModTime()) < listsAge {
+	at, err := a.updated()
+	if err == nil && time.Since(at) < listsAge {
 		return a, nil
 	}
 	missing := err != nil
+	if err := a.configure(ctx); err != nil {
+		return nil, err
+	}
 	if err := run(a.command(ctx, "apt-get", "update", "--error-on=any")); err != nil {
 		if missing {
 			return nil, err
 		}
 		return a, nil
 	}
-	return a, os.WriteFile(stamp, nil, 0o644)
+	return a, os.WriteFile(a.stamp(), nil, 0o644)
+}
+
+func (a *Apt) stamp() string { return filepath.Join(a.dir, "updated") }
+
+// updated is when the lists were fetched.
+func (a *Apt) updated() (time.Time, error) {
+	info, err := os.Stat(a.stamp())
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
+
+// Remember returns what ask returns, from a file of that name if it was asked since the lists were
+// fetched: to look packages up takes a second.
+func (a *Apt) Remember(name string, ask func() (string, error)) (string, error) {
+	file := filepath.Join(a.dir, name)
+	updated, err := a.updated()
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(file); err == nil && info.ModTime().After(updated) {
+		b, err := os.ReadFile(file)
+		return string(b), err
+	}
+	answer, err := ask()
+	if err != nil {
+		return "", err
+	}
+	return answer, os.WriteFile(file, []byte(answer), 0o644)
 }
 
 func (a *Apt) configure(ctx context.Context) error {

@@ -34,24 +34,36 @@ func findKernel(ctx context.Context, cache string) (kernel, error) {
 	if err != nil {
 		return kernel{}, err
 	}
-	images, err := apt.Depends(ctx, kernelPackage)
+	versions, err := apt.Remember("versions", func() (string, error) { return newest(ctx, apt) })
 	if err != nil {
 		return kernel{}, err
 	}
-	release := strings.TrimPrefix(images[0], "linux-image-")
-	version, err := apt.Version(ctx, images[0])
-	if err != nil {
-		return kernel{}, err
+	release, name, ok := strings.Cut(versions, " ")
+	if !ok {
+		return kernel{}, fmt.Errorf("the versions of the kernel and of ZFS are %q", versions)
 	}
-	zfs, err := apt.Version(ctx, "zfs-dkms")
-	if err != nil {
-		return kernel{}, err
-	}
-	k := kernel{release: release, tree: filepath.Join(cache, "kernel-"+version+"-zfs-"+zfs)}
+	k := kernel{release: release, tree: filepath.Join(cache, name)}
 	if _, err := os.Stat(k.tree); err == nil {
 		return k, nil
 	}
 	return k, k.build(ctx, apt, cache)
+}
+
+// newest returns the release of the newest kernel, and a name for it with the newest ZFS.
+func newest(ctx context.Context, apt *debian.Apt) (string, error) {
+	images, err := apt.Depends(ctx, kernelPackage)
+	if err != nil {
+		return "", err
+	}
+	linux, err := apt.Version(ctx, images[0])
+	if err != nil {
+		return "", err
+	}
+	zfs, err := apt.Version(ctx, "zfs-dkms")
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimPrefix(images[0], "linux-image-") + " kernel-" + linux + "-zfs-" + zfs, nil
 }
 
 // build makes the tree beside its place and moves it there when it is whole.
