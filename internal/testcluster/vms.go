@@ -20,7 +20,7 @@ const firstBoot = 20 * time.Minute
 const pace = 300 * time.Millisecond
 
 // slow are the flags of agents for which a second is soon over.
-var slow = []string{"--pause-budget", "5s", "--hold-patience", "2m"}
+var slow = []string{"--pause-budget", "15s", "--hold-patience", "2m"}
 
 // lookEvery is how often one of the hosts is looked at.
 const lookEvery = 200 * time.Millisecond

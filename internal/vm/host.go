@@ -148,7 +148,7 @@ func (h *Host) PowerOn(ctx context.Context) error {
 }
 
 func (h *Host) start() error {
-	words := []string{"console=ttyS0 quiet panic=-1 vm_name=" + h.Name, "vm_address=" + h.Address, "vm_gateway=" + h.network.Gateway,
+	words := []string{kernelWords, "vm_name=" + h.Name, "vm_address=" + h.Address, "vm_gateway=" + h.network.Gateway,
 		"vm_control=" + h.there, "vm_here=" + h.here, "vm_port=" + controlPort}
 	cmd := exec.Command(qemu, "-name", h.link, "-cpu", cpu, "-accel", "tcg,thread=multi", "-m", hostMemory, "-smp", "1",
 		"-nodefaults", "-nographic", "-no-reboot", "-pidfile", h.pidFile(), "-serial", "file:"+h.Serial(),

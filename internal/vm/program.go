@@ -62,7 +62,7 @@ func (p Program) Run(ctx context.Context) (status int, err error) {
 	var said bytes.Buffer
 	serial := filepath.Join(dir, "serial.log")
 	cmd := exec.CommandContext(ctx, qemu, "-cpu", cpu, "-accel", "tcg,thread=multi", "-m", guestMemory, "-smp", "2", "-nodefaults", "-nographic", "-no-reboot",
-		"-serial", "file:"+serial, "-kernel", k.image(), "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1", "-device", "virtio-serial-pci")
+		"-serial", "file:"+serial, "-kernel", k.image(), "-initrd", initrd, "-append", kernelWords, "-device", "virtio-serial-pci")
 	err = p.boot(cmd, []io.Writer{p.Stdout, p.Stderr, &said})
 	if ctx.Err() != nil {
 		return 0, ctx.Err()

@@ -60,3 +60,7 @@ func Available() error {
 	}
 	return nil
 }
+
+// kernelWords are what every kernel is told: where to write, to end the emulator when it can't go on, and
+// to leave out what protects against flaws that an emulated processor does not have.
+const kernelWords = "console=ttyS0 quiet panic=-1 mitigations=off nokaslr"
