@@ -37,10 +37,9 @@ func TestPostgres(t *testing.T) {
 	l := c.Load(db, "db", c.Proxy("c", port))
 	runs := background(t, c.Address("c"))
 	tell(t, l.Move("c"))
-	tell(t, l.Move("b"))
-	unplugged(t, c, l, "b", "a")
-	powerLost(t, c, l, "a", "b")
-	c.RunsOn("db", "b")
+	unplugged(t, c, l, "c", "b")
+	powerLost(t, c, l, "b", "a")
+	c.RunsOn("db", "a")
 	t.Logf("pgbench was started %d times", runs())
 	l.Verify(testcluster.Crashed)
 }
