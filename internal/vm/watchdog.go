@@ -17,6 +17,10 @@ for pidfile in "$dir"/*/qemu.pid; do
   pid=$(cat "$pidfile") || continue
   grep -qF "$pidfile" "/proc/$pid/cmdline" && kill -9 "$pid"
 done
+for program in /proc/[0-9]*/exe; do
+  [ "$(readlink "$program")" = "$dir/on" ] || continue
+  pid=${program#/proc/}; kill -9 "${pid%/exe}"
+done
 sleep 0.5
 for device in "$@"; do ip link delete "$device"; done
 rm -rf "$dir"
