@@ -19,6 +19,6 @@ ip link set eth0 up
 ip route add default via "$vm_gateway"
 /run/on -serve "$vm_control:$vm_port" >/dev/console 2>&1 &
 modprobe zfs zfs_arc_max=134217728
-zpool import -f -d /dev/vdb1 tank 2>/dev/null || zpool create -O mountpoint=/tank -O atime=off tank /dev/vdb1
+zpool import -f -d /dev/vdb1 tank 2>/dev/null || zpool create -O mountpoint=/tank -O atime=off -O compression=lz4 tank /dev/vdb1
 dockerd --exec-opt native.cgroupdriver=cgroupfs --log-level warn >>/var/log/docker.log 2>&1 &
 while :; do sleep 5; done # reaps whoever has no parent any more

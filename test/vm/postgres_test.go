@@ -30,7 +30,7 @@ func TestPostgres(t *testing.T) {
 	app := db.Application("db", port)
 	app.Health.Interval, app.Health.Timeout = 5*time.Second, 30*time.Second // to ask takes a second in emulation
 	c.Deploy(app, "a")
-	if err := db.Prepare(t.Context(), c.Proxy("c", port), 4, func(int64, int64) {}); err != nil {
+	if err := db.Prepare(t.Context(), c.Proxy("c", port), 0, func(int64, int64) {}); err != nil {
 		t.Fatal(err)
 	}
 	initialise(t, c.Address("c"))
