@@ -36,9 +36,10 @@ func TestPostgres(t *testing.T) {
 	initialise(t, c.Address("c"))
 	l := c.Load(db, "db", c.Proxy("c", port))
 	runs := background(t, c.Address("c"))
-	tell(t, l.Move("c"))
-	unplugged(t, c, l, "c", "b")
-	powerLost(t, c, l, "b", "a")
+	// The clients' own proxy is on c, whose agent is left alone.
+	unplugged(t, c, l, "a", "b")
+	powerLost(t, c, l, "b", "c")
+	tell(t, l.Move("a"))
 	c.RunsOn("db", "a")
 	t.Logf("pgbench was started %d times", runs())
 	l.Verify(testcluster.Crashed)
