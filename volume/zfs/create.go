@@ -216,7 +216,7 @@ func (b *Backend) adoptable(ctx context.Context, id cluster.VolumeID, o volume.O
 	if b.root == name || strings.HasPrefix(b.root, name+"/") {
 		return nil, refuse("Drover's own dataset %s is in it", b.root)
 	}
-	found, err := read(ctx, name, listed+",type")
+	found, err := b.read(ctx, name, listed+",type")
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,8 @@ type dataset struct {
 	snapshots, bookmarks []*snapshot
 	// partial is what has arrived of a stream that was cut.
 	partial *volume.Partial
+	// same: nothing was written after the newest snapshot, though the pool counts some bytes.
+	same bool
 }
 
 // A snapshot is one, or a bookmark of one.
@@ -155,10 +157,13 @@ func (s *snapshot) noun() cluster.Snapshot {
 	return cluster.Snapshot{Name: cluster.SnapshotName(s.name), GUID: s.guid(), Created: s.time(), Bytes: s.bytes(), Kept: s.purpose() == forUser}
 }
 
+// changed reports whether something was written after the newest snapshot.
+func (d *dataset) changed() bool { return d.number("written") != 0 && !d.same }
+
 // head returns the snapshot that the content is exactly at: the newest of Drover's after which
 // nothing was written, whoever else has made snapshots since.
 func (d *dataset) head() *snapshot {
-	if d.mayWrite() || d.number("written") != 0 {
+	if d.mayWrite() || d.changed() {
 		return nil
 	}
 	for _, s := range slices.Backward(d.snapshots) {

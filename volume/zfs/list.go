@@ -54,7 +54,7 @@ func (b *Backend) ask(ctx context.Context) (*inventory, error) {
 		return nil, err
 	}
 	at := time.Now()
-	all, err := read(ctx, b.root, listed)
+	all, err := b.read(ctx, b.root, listed)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (b *Backend) changed() {
 }
 
 // read asks for properties of a dataset and everything below it.
-func read(ctx context.Context, root, properties string) (*inventory, error) {
+func (b *Backend) read(ctx context.Context, root, properties string) (*inventory, error) {
 	out, err := run(ctx, "zfs", "get", "-Hp", "-r", "-t", "filesystem,volume,snapshot,bookmark", "-o", "name,property,value,source", properties, root)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func read(ctx context.Context, root, properties string) (*inventory, error) {
 		return nil, err
 	}
 	for _, d := range all.datasets {
-		d.partial = partialOf(ctx, d)
+		d.partial, d.same = partialOf(ctx, d), b.unchanged(ctx, d)
 	}
 	return all, nil
 }

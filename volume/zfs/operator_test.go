@@ -170,6 +170,46 @@ func TestWhatTheLogHolds(t *testing.T) {
 	}
 }
 
+// TestALogIsNoChange: after the power failed the pool counts the log of a dataset that was closed as
+// written. The copy is at its last snapshot all the same, and a real change is still found.
+func TestALogIsNoChange(t *testing.T) {
+	dir := t.TempDir()
+	pool := poolIn(t, dir, 256)
+	b := place(t, pool)
+	p := &pair{t: t, id: cluster.VolumeID(cluster.NewUUID()), a: b, b: place(t, pool)}
+	p.must(b.Create(t.Context(), p.id, volume.Options{}))
+	p.open(b, 1, "")
+	p.snapshot(b, "s1")
+	for n := range 3 {
+		f, err := os.Create(filepath.Join(b.Path(p.id), fmt.Sprint("file", n)))
+		p.must(err)
+		_, err = f.Write(random(36 << 10))
+		p.must(err)
+		p.must(f.Sync())
+		p.must(f.Close())
+	}
+	p.must(b.Close(t.Context(), p.id))
+	final := p.snapshot(b, "s2")
+	command(t, "zpool", "sync", pool)
+	disk := filepath.Join(dir, "disk")
+	command(t, "cp", disk, disk+".then") // as it is when the power fails
+	command(t, "zpool", "destroy", "-f", pool)
+	p.must(os.Rename(disk+".then", disk))
+	command(t, "zpool", "import", "-f", "-d", dir, pool)
+	b.changed()
+	t.Logf("the pool counts %s bytes as written", property(t, b.datasetOf(t, p.id), "written"))
+	if c := p.copy(b); c.Head != final.GUID {
+		t.Errorf("the copy is %+v", c)
+	}
+	p.must(b.Demote(t.Context(), p.id, 2))
+	p.open(b, 3, final.GUID)
+	p.write(b, "more", []byte("x"))
+	p.must(b.Close(t.Context(), p.id))
+	if c := p.copy(b); c.Head != "" {
+		t.Errorf("after a write the copy is %+v", c)
+	}
+}
+
 // TestAFullPool: what does not fit is refused, is tried again later, and costs nothing that was there.
 func TestAFullPool(t *testing.T) {
 	a, b := place(t, pool(t, 256)), place(t, pool(t, 80))

@@ -1,8 +1,10 @@
 package zfs
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,5 +124,38 @@ func TestContentsOf(t *testing.T) {
 	}
 	if to, from := contentsOf("nvlist version: 0\n\ttoname = tank/a@s1\n"); to != "s1" || from != "" {
 		t.Errorf("of a full stream: %q, %q", to, from)
+	}
+}
+
+// TestEmptyStream: a begin and an end are no change, wherever the pieces are cut; anything else is one.
+func TestEmptyStream(t *testing.T) {
+	record := func(kind, follows uint32) []byte {
+		b := make([]byte, recordSize)
+		binary.LittleEndian.PutUint32(b, kind)
+		binary.LittleEndian.PutUint32(b[4:], follows)
+		return append(b, make([]byte, follows)...)
+	}
+	empty := append(record(recordBegin, 1000), record(recordEnd, 0)...)
+	for _, piece := range []int{1, 7, recordSize, len(empty)} {
+		e := &emptyStream{}
+		for p := range slices.Chunk(empty, piece) {
+			if _, err := e.Write(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !e.ended {
+			t.Errorf("in pieces of %d it has no end", piece)
+		}
+	}
+	const recordObject = 1
+	for what, stream := range map[string][]byte{"a change": append(record(recordBegin, 0), record(recordObject, 0)...),
+		"no begin": record(recordEnd, 0), "two begins": append(record(recordBegin, 0), record(recordBegin, 0)...)} {
+		if _, err := (&emptyStream{}).Write(stream); !errors.Is(err, errChanged) {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+	cut := &emptyStream{}
+	if _, err := cut.Write(empty[:len(empty)-1]); err != nil || cut.ended {
+		t.Errorf("one that was cut: %v, %t", err, cut.ended)
 	}
 }

@@ -127,7 +127,7 @@ func (b *Backend) mayReceive(ctx context.Context, here *dataset, d volume.Delta)
 func (b *Backend) mayBuildOn(ctx context.Context, here *dataset, d volume.Delta) error {
 	i := slices.IndexFunc(here.snapshots, func(s *snapshot) bool { return s.name == string(d.From) })
 	switch {
-	case here.number("written") != 0:
+	case here.changed():
 		return b.diverged(ctx, here)
 	case i < 0:
 		return fmt.Errorf("%w: the copy does not hold snapshot %s", cluster.ErrStale, d.From)

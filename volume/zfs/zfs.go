@@ -65,6 +65,7 @@ type Backend struct {
 	seen   *inventory // what was listed last; it may be out of date
 	fresh  bool       // nothing was changed here since
 	probed *features
+	looked map[string]looked // by dataset
 }
 
 // Open takes the dataset for this process alone. It need not be there yet: a pool that is missing
@@ -91,7 +92,7 @@ func Open(root string, o Options) (*Backend, error) {
 			return nil, err
 		}
 	}
-	b := &Backend{root: root, o: o, busy: map[cluster.VolumeID]*sync.Mutex{}}
+	b := &Backend{root: root, o: o, busy: map[cluster.VolumeID]*sync.Mutex{}, looked: map[string]looked{}}
 	if err := b.take(); err != nil {
 		return nil, err
 	}
@@ -178,7 +179,7 @@ func (b *Backend) find(ctx context.Context, id cluster.VolumeID) (*dataset, erro
 		return nil, err
 	}
 	if d := b.last().of(id); d != nil {
-		now, err := read(ctx, d.name, listed)
+		now, err := b.read(ctx, d.name, listed)
 		if err == nil && now.of(id) != nil {
 			return now.of(id), nil
 		}
