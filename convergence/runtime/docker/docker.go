@@ -69,7 +69,10 @@ type Runtime struct {
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
 
-	sandboxImage func() (string, error)
+	made struct {
+		sync.Mutex
+		image string // of sandboxes; empty: not made yet
+	}
 
 	mu      sync.Mutex
 	watches map[string]*watch // of running containers, by id
@@ -104,8 +107,13 @@ func Open(ctx context.Context, o Options) (*Runtime, error) {
 	}
 	r := &Runtime{o: o, engine: engine, log: o.Log, boot: bootID(), changed: make(chan struct{}, 1), watches: map[string]*watch{}}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.sandboxImage = sync.OnceValues(r.makeSandboxImage)
 	r.tasks.Go(r.followEvents)
+	// Made before an application arrives, whose move waits for it.
+	r.tasks.Go(func() {
+		if _, err := r.sandboxImage(); err != nil && r.ctx.Err() == nil {
+			r.log.Warn("the image of sandboxes is not made yet; it is when an application needs it", "error", err)
+		}
+	})
 	return r, nil
 }
 

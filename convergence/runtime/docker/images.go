@@ -93,6 +93,17 @@ func (r *Runtime) LoadImage(ctx context.Context, name string, stream io.Reader) 
 	return nil
 }
 
+// sandboxImage returns the name of the image of sandboxes, which is made if it is not there.
+func (r *Runtime) sandboxImage() (string, error) {
+	r.made.Lock()
+	defer r.made.Unlock()
+	var err error
+	if r.made.image == "" {
+		r.made.image, err = r.makeSandboxImage()
+	}
+	return r.made.image, err
+}
+
 // makeSandboxImage returns the name of an image that holds nothing but the sandbox's program.
 func (r *Runtime) makeSandboxImage() (string, error) {
 	program, err := os.ReadFile(r.o.Sandbox)
@@ -101,8 +112,11 @@ func (r *Runtime) makeSandboxImage() (string, error) {
 	}
 	sum := sha256.Sum256(program)
 	name := "drover-sandbox:" + hex.EncodeToString(sum[:6])
-	if has, err := r.HasImage(r.ctx, name); has || err != nil {
-		return name, err
+	switch has, err := r.HasImage(r.ctx, name); {
+	case err != nil:
+		return "", err
+	case has:
+		return name, nil
 	}
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -122,6 +136,8 @@ func (r *Runtime) makeSandboxImage() (string, error) {
 		return "", r.kind(err)
 	}
 	defer made.Close()
-	_, err = io.Copy(io.Discard, made)
-	return name, err
+	if _, err = io.Copy(io.Discard, made); err != nil {
+		return "", err
+	}
+	return name, nil
 }
