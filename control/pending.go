@@ -97,6 +97,9 @@ func (s *Service) pendingCopy(v cluster.Volume, o cluster.Ownership, add sentenc
 	if v.Rollback.Due(o, c.Rollback) {
 		add("volume %s: has not gone back to snapshot %s yet", name(v), v.Rollback.Snapshot)
 	}
+	if exists && c.LimitSize != v.MaximumSize {
+		add("volume %s: its maximum size is not yet what it shall be", name(v))
+	}
 	for _, wish := range v.Snapshots {
 		made := slices.ContainsFunc(c.Snapshots, func(made cluster.Snapshot) bool { return made.Name == wish.Name })
 		if wish.Epoch == o.Epoch && !made {

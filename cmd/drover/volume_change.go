@@ -39,9 +39,9 @@ later snapshots go: if a user asked for one of them, or another node needs it, t
 }
 
 func newVolumeResize(io_ stdio) *cobra.Command {
-	return volumeCommand{use: "resize VOLUME SIZE", short: "Give a volume another size limit, or none", args: 2,
-		long: `Give a volume another size limit: a number of bytes, one with K, M, G or T, or "none". The next deploy of
-a file that has the volume's application sets what the file says.`,
+	return volumeCommand{use: "resize VOLUME SIZE", short: "Give a volume another size limit, or none", args: 2, waits: true,
+		long: `Give a volume another size limit, a number of bytes, one with K, M, G or T, or "none", and wait until its
+owner has set it. The next deploy of a file that has the volume's application sets what the file says.`,
 		run: func(ctx context.Context, o volumeOptions, control *client.Client, args []string) error {
 			size, err := parseLimit(args[1])
 			if err != nil {
@@ -50,6 +50,12 @@ a file that has the volume's application sets what the file says.`,
 			v, err := control.ResizeVolume(ctx, args[0], wire.ResizeRequest{MaximumSize: size})
 			if err != nil {
 				return err
+			}
+			v, err = o.await(ctx, control, v, io_.err, func(v wire.VolumeStatus) bool {
+				return !v.Ownership.Born || ownersCopy(v).LimitSize == size
+			})
+			if err != nil {
+				return cluster.WithHint(err, "the node goes on; see it with: drover volume inspect "+args[0])
 			}
 			return printChanged(ctx, o, control, v, io_.out, "is resized")
 		}}.command()
