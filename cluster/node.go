@@ -103,7 +103,10 @@ type VolumeState struct {
 	// Open: applications can write to it now.
 	Open bool `json:"open"`
 	// Path is where the node mounts it.
-	Path      string     `json:"path,omitempty"`
+	Path string `json:"path,omitempty"`
+	// Users are the containers that Docker started on it, by their names: none of them is an
+	// application. While there are any it stays where it is.
+	Users     []string   `json:"users,omitempty"`
 	UsedBytes int64      `json:"used_bytes"`
 	LimitSize int64      `json:"limit_bytes,omitempty"`
 	Snapshots []Snapshot `json:"snapshots,omitempty"`

@@ -55,6 +55,7 @@ type Service struct {
 	conflicts map[cluster.VolumeID]string // those that an event told of
 	logs      map[cluster.LogID]*logRequest
 	watch     watch
+	catalogue catalogue
 }
 
 // Open loads what the store holds. The service keeps using the store but does not close it.

@@ -107,6 +107,7 @@ func (s *Service) apply(d *draft, revision cluster.Revision) {
 	})
 	everyone := d.changesEveryone()
 	d.nodes.apply(revision, func(_, _ *cluster.Node) {})
+	s.catalogued(d)
 	d.routes.apply(revision, func(_, _ *cluster.Route) {})
 	d.keys.apply(revision, func(_, _ *cluster.UserKey) {})
 	m.events = append(m.events[len(d.expiredEvents()):], d.events...)

@@ -98,6 +98,10 @@ func (d *draft) busy(v cluster.Volume, defined bool) error {
 	if l, ok := d.leases.get(v.ID); ok && !l.Expired(now()) {
 		return fmt.Errorf("%w: a lease keeps it on %s %s", cluster.ErrConflict, d.model.node(l.Node), until(l))
 	}
+	o, _ := d.ownerships.get(v.ID)
+	if err := d.mounted(o); err != nil {
+		return err
+	}
 	app, used := d.user(v.ID)
 	switch {
 	case used && defined:
@@ -108,4 +112,14 @@ func (d *draft) busy(v cluster.Volume, defined bool) error {
 		return cluster.WithHint(err, fmt.Sprintf("stop it first: take %s out of the deployment file, and deploy", app.Name))
 	}
 	return nil
+}
+
+// mounted says which containers of Docker use a volume on its owner, as that reported; nil if none do.
+func (d *draft) mounted(o cluster.Ownership) error {
+	users := d.service.copiesOf(o.Volume)[o.Owner].Users
+	if len(users) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("%w: in use on %s by %s", cluster.ErrConflict, d.model.node(o.Owner), list(users))
+	return cluster.WithHint(err, "stop it there first")
 }

@@ -140,6 +140,7 @@ func (s *Service) wakeAll() {
 		m.changed.raise()
 	}
 	s.watch.events.raise()
+	s.relist()
 }
 
 // moveChanged frees those who wait for a change of a move. The caller holds mu.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -64,15 +65,23 @@ func newNodeAdd(io_ stdio) *cobra.Command {
 		Use:   "add DIR",
 		Short: "Make the identity of a new node: the files that its agent needs",
 		Long: `Make the identity of a new node in DIR, signed by the cluster's authority. Run it where the control
-service keeps its certificates, carry DIR to the new host, and start its agent with --pki DIR.`,
+service keeps its certificates, carry DIR to the new host, and start its agent with --pki DIR. In a
+DIR with an identity, what is missing is added: that of the Docker volume plugin, for one that an
+older version made.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			a, err := pki.Open(authority)
 			if err != nil {
 				return err
 			}
-			id := cluster.NodeID(cluster.NewUUID())
-			if err := a.Node(args[0], id); err != nil {
+			id, err := pki.NodeIDIn(args[0])
+			if errors.Is(err, cluster.ErrNotFound) {
+				id, err = cluster.NodeID(cluster.NewUUID()), nil
+			}
+			if err == nil {
+				err = a.Node(args[0], id)
+			}
+			if err != nil {
 				return err
 			}
 			fmt.Fprintf(io_.out, "%s is ready for node %s. It holds a secret key: carry it over a secure channel.\n", args[0], id)

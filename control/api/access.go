@@ -12,10 +12,11 @@ import (
 type access int
 
 const (
-	users  access = iota // users only
-	nodes                // nodes only; the service checks which
-	itself               // the node that the path names, only
-	anyone               // users and nodes
+	users   access = iota // users only
+	nodes                 // nodes only; the service checks which
+	itself                // the node that the path names, only
+	anyone                // users, nodes and their plugins
+	plugins               // users and plugins; handlers check what a plugin asks for
 )
 
 // allow returns cluster.ErrForbidden unless the holder of a certificate may call a route, where
@@ -30,7 +31,9 @@ func (a access) allow(who pki.Identity, node string) error {
 	case itself:
 		allowed = who.Role == pki.RoleNode && who.Name == node
 	case anyone:
-		allowed = who.Role == pki.RoleUser || who.Role == pki.RoleNode
+		allowed = who.Role == pki.RoleUser || who.Role == pki.RoleNode || who.Role == pki.RolePlugin
+	case plugins:
+		allowed = who.Role == pki.RoleUser || who.Role == pki.RolePlugin
 	}
 	if !allowed {
 		return fmt.Errorf("%w: the certificate of %s does not allow this call", cluster.ErrForbidden, who)

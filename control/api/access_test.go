@@ -10,60 +10,62 @@ import (
 	"github.com/drover/drover/control/api/apitest"
 )
 
-// rules says who may call what: u is a user, a the node that the path names, b another one.
+// rules says who may call what: u is a user, a the node that the path names, b another one,
+// p the plugin of a. What a plugin may ask for in a move is in TestPluginsMoveToThemselvesOnly.
 const rules = `
-u a b  GET    /v1/drover
-u - -  GET    /v1/status
-u - -  GET    /v1/configuration
-u - -  PUT    /v1/configuration
-u - -  POST   /v1/preview
-u a b  GET    /v1/nodes
-- a -  PUT    /v1/nodes/:node
-- a -  PUT    /v1/nodes/:node/state
-- a -  GET    /v1/nodes/:node/slice
-- a -  POST   /v1/nodes/:node/events
-u - -  GET    /v1/applications/:application/logs
-- a -  POST   /v1/nodes/:node/logs/:request
-u a b  GET    /v1/events
-u a b  GET    /v1/moves
-u - -  POST   /v1/moves
-u a b  GET    /v1/moves/:move
-u - -  POST   /v1/moves/:move/abort
-- a b  POST   /v1/moves/:move/ready
-- a b  POST   /v1/moves/:move/progress
-- a b  POST   /v1/moves/:move/hold
-- a b  POST   /v1/moves/:move/commit
-- a b  POST   /v1/moves/:move/failed
-u a b  GET    /v1/volumes
-u a b  GET    /v1/volumes/:volume
-u a b  GET    /v1/volumes/:volume/snapshots
-u - -  POST   /v1/volumes/:volume/snapshots
-u - -  DELETE /v1/volumes/:volume/snapshots/:snapshot
-u - -  POST   /v1/volumes
-u - -  DELETE /v1/volumes/:volume
-u - -  POST   /v1/volumes/:volume/resize
-u - -  POST   /v1/volumes/:volume/undelete
-u - -  POST   /v1/volumes/:volume/rollback
-u - -  GET    /v1/keys
-u - -  PUT    /v1/keys/:key
-u - -  DELETE /v1/keys/:key
-u - -  GET    /v1/version
-u - -  GET    /v1/configuration/datasets
-u - -  POST   /v1/configuration/datasets
-u - -  POST   /v1/configuration/datasets/:dataset
-u - -  DELETE /v1/configuration/datasets/:dataset
-u - -  GET    /v1/configuration/containers
-u - -  POST   /v1/configuration/containers
-u - -  POST   /v1/configuration/containers/:name
-u - -  DELETE /v1/configuration/containers/:name
-u - -  GET    /v1/configuration/leases
-u - -  POST   /v1/configuration/leases
-u - -  DELETE /v1/configuration/leases/:dataset
-u - -  POST   /v1/configuration/_compose
-u - -  GET    /v1/state/datasets
-u - -  GET    /v1/state/containers
-u - -  GET    /v1/state/nodes
-u - -  GET    /v1/state/nodes/by_era/:era
+u a b p  GET    /v1/drover
+u - - -  GET    /v1/status
+u - - -  GET    /v1/configuration
+u - - -  PUT    /v1/configuration
+u - - -  POST   /v1/preview
+u a b p  GET    /v1/nodes
+- a - -  PUT    /v1/nodes/:node
+- a - -  PUT    /v1/nodes/:node/state
+- a - -  GET    /v1/nodes/:node/slice
+- a - -  POST   /v1/nodes/:node/events
+u - - -  GET    /v1/applications/:application/logs
+- a - -  POST   /v1/nodes/:node/logs/:request
+u a b p  GET    /v1/events
+u a b p  GET    /v1/moves
+u - - p  POST   /v1/moves
+u a b p  GET    /v1/moves/:move
+u - - -  POST   /v1/moves/:move/abort
+- a b -  POST   /v1/moves/:move/ready
+- a b -  POST   /v1/moves/:move/progress
+- a b -  POST   /v1/moves/:move/hold
+- a b -  POST   /v1/moves/:move/commit
+- a b -  POST   /v1/moves/:move/failed
+u a b p  GET    /v1/volumes
+u a b p  GET    /v1/catalogue
+u a b p  GET    /v1/volumes/:volume
+u a b p  GET    /v1/volumes/:volume/snapshots
+u - - -  POST   /v1/volumes/:volume/snapshots
+u - - -  DELETE /v1/volumes/:volume/snapshots/:snapshot
+u - - p  POST   /v1/volumes
+u - - p  DELETE /v1/volumes/:volume
+u - - -  POST   /v1/volumes/:volume/resize
+u - - -  POST   /v1/volumes/:volume/undelete
+u - - -  POST   /v1/volumes/:volume/rollback
+u - - -  GET    /v1/keys
+u - - -  PUT    /v1/keys/:key
+u - - -  DELETE /v1/keys/:key
+u - - -  GET    /v1/version
+u - - -  GET    /v1/configuration/datasets
+u - - -  POST   /v1/configuration/datasets
+u - - -  POST   /v1/configuration/datasets/:dataset
+u - - -  DELETE /v1/configuration/datasets/:dataset
+u - - -  GET    /v1/configuration/containers
+u - - -  POST   /v1/configuration/containers
+u - - -  POST   /v1/configuration/containers/:name
+u - - -  DELETE /v1/configuration/containers/:name
+u - - -  GET    /v1/configuration/leases
+u - - -  POST   /v1/configuration/leases
+u - - -  DELETE /v1/configuration/leases/:dataset
+u - - -  POST   /v1/configuration/_compose
+u - - -  GET    /v1/state/datasets
+u - - -  GET    /v1/state/containers
+u - - -  GET    /v1/state/nodes
+u - - -  GET    /v1/state/nodes/by_era/:era
 `
 
 func TestWhoMayCallWhat(t *testing.T) {
@@ -71,10 +73,10 @@ func TestWhoMayCallWhat(t *testing.T) {
 	var ruled []string
 	for line := range strings.Lines(strings.TrimSpace(rules)) {
 		fields := strings.Fields(line)
-		method, path := fields[3], fields[4]
+		method, path := fields[4], fields[5]
 		ruled = append(ruled, method+" "+path)
 		target := strings.ReplaceAll(path, ":node", string(apitest.NodeA))
-		for i, cn := range []string{user, nodeA, nodeB} {
+		for i, cn := range []string{user, nodeA, nodeB, pluginA} {
 			allowed := fields[i] != "-"
 			w := f.do(cn, method, target, "")
 			if (w.Code != http.StatusForbidden) != allowed {
@@ -121,6 +123,26 @@ func TestNodesSpeakForThemselvesOnly(t *testing.T) {
 		}
 		if called := len(f.service.Calls()) > before; called != (tt.status == 204) {
 			t.Errorf("%s: the service was called: %v", tt.rule, called)
+		}
+	}
+}
+
+func TestPluginsMoveToThemselvesOnly(t *testing.T) {
+	f := newFixture(t, api.Options{})
+	for _, tt := range []struct {
+		rule, body string
+		status     int
+	}{
+		{"to its node", `{"volume": "v", "to": "` + string(apitest.NodeA) + `", "alone": true}`, 201},
+		{"with its application", `{"volume": "v", "to": "` + string(apitest.NodeA) + `"}`, 403},
+		{"to another node", `{"volume": "v", "to": "` + string(apitest.NodeB) + `", "alone": true}`, 403},
+		{"to its node by a name, which is another's to choose", `{"volume": "v", "to": "a", "alone": true}`, 403},
+		{"an application", `{"application": "app", "to": "` + string(apitest.NodeA) + `", "alone": true}`, 403},
+	} {
+		before := len(f.service.Calls())
+		w := f.do(pluginA, "POST", "/v1/moves", tt.body)
+		if called := len(f.service.Calls()) > before; w.Code != tt.status || called != (tt.status == 201) {
+			t.Errorf("%s: %d %s, want %d; the service was called: %v", tt.rule, w.Code, w.Body, tt.status, called)
 		}
 	}
 }

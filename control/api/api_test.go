@@ -20,9 +20,10 @@ import (
 )
 
 const (
-	user  = "user-alice"
-	nodeA = "node-" + string(apitest.NodeA)
-	nodeB = "node-" + string(apitest.NodeB)
+	user    = "user-alice"
+	nodeA   = "node-" + string(apitest.NodeA)
+	pluginA = "plugin-" + string(apitest.NodeA)
+	nodeB   = "node-" + string(apitest.NodeB)
 )
 
 // A fixture is an API in this process. Requests carry certificates as if TLS had verified them;

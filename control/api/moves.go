@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/gin-gonic/gin"
 
@@ -33,10 +34,13 @@ func (a *api) move(c *gin.Context, _ pki.Identity) (reply, error) {
 	return reply{body: move, revision: revision}, nil
 }
 
-func (a *api) requestMove(c *gin.Context, _ pki.Identity) (reply, error) {
+func (a *api) requestMove(c *gin.Context, who pki.Identity) (reply, error) {
 	var r wire.MoveRequest
 	if err := decodeStrictly(c, &r); err != nil {
 		return reply{}, err
+	}
+	if who.Role == pki.RolePlugin && (r.Application != "" || r.To != who.Name || !r.Alone) {
+		return reply{}, fmt.Errorf("%w: a plugin moves volumes that no application uses, to its own node", cluster.ErrForbidden)
 	}
 	move, err := a.service.RequestMove(c.Request.Context(), r)
 	return created(move), err

@@ -47,7 +47,7 @@ func (a *api) droverRoutes() []route {
 
 		{method: get, path: wire.PathMoves, access: anyone, handle: a.moves},
 		{method: get, path: wire.PathMove, access: anyone, handle: a.move},
-		{method: post, path: wire.PathMoves, access: users, handle: a.requestMove},
+		{method: post, path: wire.PathMoves, access: plugins, handle: a.requestMove},
 		{method: post, path: wire.PathMoveAbort, access: users, handle: a.abortMove},
 		{method: post, path: wire.PathMoveReady, access: nodes, handle: a.ready},
 		{method: post, path: wire.PathMoveProgress, access: nodes, handle: a.progress},
@@ -56,9 +56,10 @@ func (a *api) droverRoutes() []route {
 		{method: post, path: wire.PathMoveFailed, access: nodes, handle: a.failed},
 
 		{method: get, path: wire.PathVolumes, access: anyone, handle: a.volumes},
+		{method: get, path: wire.PathCatalogue, access: anyone, handle: a.catalogue},
 		{method: get, path: wire.PathVolume, access: anyone, handle: a.volume},
-		{method: post, path: wire.PathVolumes, access: users, handle: a.createVolume},
-		{method: del, path: wire.PathVolume, access: users, handle: a.deleteVolume},
+		{method: post, path: wire.PathVolumes, access: plugins, handle: a.createVolume},
+		{method: del, path: wire.PathVolume, access: plugins, handle: a.deleteVolume},
 		{method: post, path: wire.PathVolumeResize, access: users, handle: a.resizeVolume},
 		{method: post, path: wire.PathVolumeUndelete, access: users, handle: a.undeleteVolume},
 		{method: post, path: wire.PathVolumeRollback, access: users, handle: a.rollbackVolume},

@@ -69,6 +69,8 @@ type ReportService interface {
 type VolumeService interface {
 	Volumes() []wire.VolumeStatus
 	Volume(nameOrID string) (wire.VolumeStatus, error)
+	// Catalogue waits until a volume has changed since that revision, or returns the error of ctx.
+	Catalogue(ctx context.Context, since cluster.Revision) (wire.Catalogue, error)
 	CreateVolume(ctx context.Context, r wire.VolumeRequest) (wire.VolumeStatus, error)
 	ResizeVolume(ctx context.Context, nameOrID string, r wire.ResizeRequest) (wire.VolumeStatus, error)
 	DeleteVolume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error)

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+
 	"github.com/gin-gonic/gin"
 
 	"github.com/drover/drover/cluster"
@@ -15,6 +17,22 @@ func (a *api) volumes(*gin.Context, pki.Identity) (reply, error) {
 func (a *api) volume(c *gin.Context, _ pki.Identity) (reply, error) {
 	v, err := a.service.Volume(c.Param("volume"))
 	return ok(v), err
+}
+
+func (a *api) catalogue(c *gin.Context, _ pki.Identity) (reply, error) {
+	p, err := pollOf(c)
+	if err != nil {
+		return reply{}, err
+	}
+	var catalogue wire.Catalogue
+	changed, err := p.run(c.Request.Context(), func(ctx context.Context) (err error) {
+		catalogue, err = a.service.Catalogue(ctx, cluster.Revision(p.since))
+		return err
+	})
+	if err != nil || !changed {
+		return notModified, err
+	}
+	return ok(catalogue), nil
 }
 
 func (a *api) createVolume(c *gin.Context, _ pki.Identity) (reply, error) {

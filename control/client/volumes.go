@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/wire"
@@ -16,6 +17,13 @@ func (c *Client) Volumes(ctx context.Context) ([]wire.VolumeStatus, error) {
 // Volume returns the volume of that name or id.
 func (c *Client) Volume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error) {
 	return get[wire.VolumeStatus](ctx, c, path(wire.PathVolume, nameOrID))
+}
+
+// Catalogue returns the volumes that changed since a revision, in brief. When none has after the wait
+// (at most a minute), changed is false.
+func (c *Client) Catalogue(ctx context.Context, since cluster.Revision, wait time.Duration) (catalogue wire.Catalogue, changed bool, err error) {
+	header, err := c.do(ctx, request{method: http.MethodGet, path: wire.PathCatalogue, query: poll(uint64(since), wait), wait: wait}, &catalogue)
+	return catalogue, header != nil, err
 }
 
 // CreateVolume asks for a new volume. It is Born once its owner has made it.

@@ -17,6 +17,28 @@ type CopyStatus struct {
 	Copy cluster.VolumeState `json:"copy"`
 }
 
+// A Catalogue lists volumes in brief, as those who list them all the time keep it: they ask for what
+// has changed.
+type Catalogue struct {
+	// Revision is what to ask for more with.
+	Revision cluster.Revision `json:"revision"`
+	// Whole: these are all volumes, and what was known before does not count any more.
+	Whole   bool          `json:"whole,omitempty"`
+	Volumes []VolumeBrief `json:"volumes"`
+}
+
+// VolumeBrief is a volume in a Catalogue.
+type VolumeBrief struct {
+	ID   cluster.VolumeID `json:"id"`
+	Name string           `json:"name"`
+	// Owner is the name of the node; empty: it has none yet.
+	Owner       string        `json:"owner,omitempty"`
+	Epoch       cluster.Epoch `json:"epoch,omitempty"`
+	MaximumSize int64         `json:"maximum_size,omitempty"`
+	// Gone: it is deleted.
+	Gone bool `json:"gone,omitempty"`
+}
+
 // VolumeRequest asks for a new volume.
 type VolumeRequest struct {
 	Name string `json:"name"`

@@ -68,6 +68,8 @@ const (
 	// PathVolume: GET a VolumeStatus, by name or id; DELETE it. Volumes that are deleted are found
 	// by their ids. All calls that change a volume answer its VolumeStatus.
 	PathVolume = "/v1/volumes/:volume"
+	// PathCatalogue: GET a Catalogue of what has changed since "since"; it waits as PathMove does.
+	PathCatalogue = "/v1/catalogue"
 	// PathVolumeResize: POST a ResizeRequest.
 	PathVolumeResize = "/v1/volumes/:volume/resize"
 	// PathVolumeUndelete: POST; by name it is the volume that was deleted last.
@@ -150,6 +152,9 @@ type MoveRequest struct {
 	Volume      string          `json:"volume,omitempty"`
 	// To is a node's id, name or address.
 	To string `json:"to"`
+	// Alone: a Volume that an application which shall run uses stays with it, and the result is
+	// ErrConflict.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // ReadyReport is the target's answer to a move in its prepare phase.

@@ -185,7 +185,9 @@ func (c *Cluster) makeIdentities() error {
 		dir := filepath.Join(c.NodeDir(name), "pki")
 		id, err := pki.NodeIDIn(dir)
 		if errors.Is(err, cluster.ErrNotFound) {
-			id = cluster.NodeID(cluster.NewUUID())
+			id, err = cluster.NodeID(cluster.NewUUID()), nil
+		}
+		if err == nil {
 			err = authority.Node(dir, id)
 		}
 		if err != nil {

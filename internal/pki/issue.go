@@ -54,9 +54,10 @@ func controlTemplate(clusterID string, hosts []string) *x509.Certificate {
 	return t
 }
 
-func nodeTemplate(id cluster.NodeID) *x509.Certificate {
+// nodeTemplate is for a node, or its plugin, by the prefix.
+func nodeTemplate(prefix string, id cluster.NodeID) *x509.Certificate {
 	t := leaf(x509.ExtKeyUsageClientAuth)
-	t.Subject = pkix.Name{CommonName: nodePrefix + strings.ToLower(string(id))}
+	t.Subject = pkix.Name{CommonName: prefix + strings.ToLower(string(id))}
 	return t
 }
 

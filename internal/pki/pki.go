@@ -11,6 +11,7 @@
 //	cluster  OU=<cluster id> CN=<cluster name>
 //	├── control  CN=control-service   SAN control-service, its hosts and addresses   server
 //	├── node     CN=node-<uuid>                                                      client
+//	├── plugin   CN=plugin-<uuid>, of the node with that id                          client
 //	└── user     CN=user-<name>                                                      client
 //
 // Those are the subjects and rules of Flocker, so that certificates made by flocker-ca, whatever
@@ -42,6 +43,7 @@ const (
 	Cluster = "cluster"
 	Control = "control"
 	Node    = "node"
+	Plugin  = "plugin"
 	User    = "user"
 )
 
@@ -123,9 +125,9 @@ func (a *Authority) User(dir, name string) error {
 	return issue(dir, name, userTemplate(name), &a.pair)
 }
 
-// Node fills dir with all that the agent of a node needs: its own pair node.crt and node.key, the
-// certificate of the cluster, and the gossip key. If node.crt belongs to another node the result
-// is cluster.ErrExists.
+// Node fills dir with all that the agent of a node needs: its own pair node.crt and node.key, that of
+// its Docker plugin, the certificate of the cluster, and the gossip key. What is there stays. If
+// node.crt belongs to another node the result is cluster.ErrExists.
 func (a *Authority) Node(dir string, id cluster.NodeID) error {
 	if !cluster.IsUUID(string(id)) {
 		return fmt.Errorf("%w: node %q: want a version 4 UUID", cluster.ErrInvalid, id)
@@ -133,10 +135,11 @@ func (a *Authority) Node(dir string, id cluster.NodeID) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the directory of certificates: %w", err)
 	}
-	if err := issue(dir, Node, nodeTemplate(id), &a.pair); err != nil {
+	if err := issue(dir, Node, nodeTemplate(nodePrefix, id), &a.pair); err != nil {
 		return err
 	}
 	return errors.Join(
+		issue(dir, Plugin, nodeTemplate(pluginPrefix, id), &a.pair),
 		copyFile(dir, a.dir, Cluster+".crt"),
 		copyFile(dir, a.dir, gossipFile))
 }

@@ -67,6 +67,8 @@ func TestSubjectsAndExtensions(t *testing.T) {
 		{"alice", "user-alice", x509.ExtKeyUsageClientAuth, pki.Identity{Role: pki.RoleUser, Name: "alice"}},
 		{"node", "node-11111111-2222-4333-8444-55555555555f", x509.ExtKeyUsageClientAuth,
 			pki.Identity{Role: pki.RoleNode, Name: "11111111-2222-4333-8444-55555555555f"}},
+		{"plugin", "plugin-11111111-2222-4333-8444-55555555555f", x509.ExtKeyUsageClientAuth,
+			pki.Identity{Role: pki.RolePlugin, Name: "11111111-2222-4333-8444-55555555555f"}},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			c := certificate(t, dir, tt.file)

@@ -24,6 +24,19 @@ func (s *Service) Volume(name string) (wire.VolumeStatus, error) {
 	return wire.VolumeStatus{}, fmt.Errorf("%w: no volume %s", cluster.ErrNotFound, name)
 }
 
+// Catalogue implements api.Service.
+func (s *Service) Catalogue(ctx context.Context, since cluster.Revision) (wire.Catalogue, error) {
+	c := wire.Catalogue{Revision: 1, Whole: true}
+	for _, v := range s.Volumes() {
+		c.Volumes = append(c.Volumes, wire.VolumeBrief{ID: v.Volume.ID, Name: v.Volume.Name})
+	}
+	if since < c.Revision {
+		return c, nil
+	}
+	<-ctx.Done()
+	return c, ctx.Err()
+}
+
 // RequestSnapshot implements api.Service.
 func (s *Service) RequestSnapshot(_ context.Context, volume string, r wire.SnapshotRequest) error {
 	return s.call("RequestSnapshot", volume, r)
