@@ -140,11 +140,14 @@ func (d *draft) requestMove(r wire.MoveRequest, id cluster.VolumeID, to cluster.
 		return cluster.Move{}, cluster.WithHint(err, "wait for that move to end, or abort it")
 	}
 	app, used := d.user(id)
-	if r.Alone && used && app.Node != "" {
-		return cluster.Move{}, fmt.Errorf("%w: application %s uses it on %s", cluster.ErrConflict, app.Name, d.model.node(app.Node))
-	}
-	if err := d.mounted(o); err != nil && o.Owner != to {
-		return cluster.Move{}, err
+	if o.Owner != to {
+		err := d.mounted(o)
+		if r.Alone {
+			err = d.busy(v, false)
+		}
+		if err != nil {
+			return cluster.Move{}, err
+		}
 	}
 	starts := used && app.Name == r.Application && app.Node == ""
 	switch {

@@ -42,13 +42,15 @@ func (s *Service) Volume(nameOrID string) (wire.VolumeStatus, error) {
 func (s *Service) volumeStatus(v cluster.Volume) wire.VolumeStatus {
 	o, _ := s.model.ownerships.get(v.ID)
 	app, _ := s.model.user(v.ID)
-	status := wire.VolumeStatus{Volume: v, Ownership: o, Application: app.Name, Copies: []wire.CopyStatus{}}
+	status := wire.VolumeStatus{Volume: v, Ownership: o, Application: app.Name, Copies: []wire.CopyStatus{}, Names: map[cluster.NodeID]string{}}
+	status.Names[o.Owner] = s.model.node(o.Owner)
 	for _, node := range sorted(s.observed.copies[v.ID]) {
+		status.Names[node] = s.model.node(node)
 		status.Copies = append(status.Copies, wire.CopyStatus{Node: node, Copy: s.observed.copies[v.ID][node]})
 	}
 	if m, open := s.model.openMove(v.ID); open {
 		m = s.progress[m.ID].merge(m)
-		status.Move = &m
+		status.Move, status.Names[m.To] = &m, s.model.node(m.To)
 	}
 	return status
 }

@@ -34,7 +34,7 @@ var actions = map[plan.Kind]action{
 	plan.StartInstance:  (*Agent).startInstance,
 	plan.StopInstance:   (*Agent).stopInstance,
 	plan.RemoveInstance: (*Agent).removeInstance,
-	plan.CloseVolume:    func(a *Agent, ctx context.Context, s plan.Step) error { return a.Backend.Close(ctx, s.Volume) },
+	plan.CloseVolume:    (*Agent).closeVolume,
 	plan.DemoteVolume:   (*Agent).demoteVolume,
 	plan.RemoveVolume:   func(a *Agent, ctx context.Context, s plan.Step) error { return a.Backend.Remove(ctx, s.Volume) },
 	plan.GetReady:       (*Agent).getReady,
@@ -72,7 +72,7 @@ func (a *Agent) handOff(ctx context.Context, s plan.Step) error {
 	if err != nil {
 		return err
 	}
-	return a.settle(s.Move, h.Run(ctx))
+	return a.settle(s.Move, a.leave(s, h.Target, func() error { return h.Run(ctx) }))
 }
 
 // resolve finds out what became of a commit that was asked for before a restart.

@@ -35,6 +35,7 @@ import (
 	"github.com/drover/drover/convergence/handoff"
 	"github.com/drover/drover/convergence/plan"
 	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/convergence/uses"
 	"github.com/drover/drover/internal/fault"
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/transfer"
@@ -80,6 +81,8 @@ type Agent struct {
 	Private string
 	// Members may be nil.
 	Members Members
+	// Engine is the container engine whose volume plugin asks this agent; it may be nil.
+	Engine  Engine
 	Handoff handoff.Options
 	// Grace is how long the copy of a former owner is kept: 24 h.
 	Grace time.Duration
@@ -87,6 +90,7 @@ type Agent struct {
 	TrashGrace time.Duration
 
 	journal *journal
+	uses    *uses.Book
 	wake    chan struct{} // has room for one
 	report  chan struct{} // has room for one
 	keep    chan struct{} // has room for one
@@ -140,6 +144,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error { return a.reportChanges(ctx) })
 	group.Go(func() error { return a.converge(ctx) })
 	group.Go(func() error { return a.purge(ctx) })
+	group.Go(func() error { return a.keepUses(ctx) })
+	group.Go(func() error { return a.serveLocally(ctx) })
 	err := group.Wait()
 	a.waitForLanes()
 	a.answering.Wait()
@@ -161,6 +167,9 @@ func (a *Agent) start() error {
 	var err error
 	if a.journal, err = openJournal(a.Dir); err != nil {
 		return fmt.Errorf("open the journal: %w", err)
+	}
+	if err := a.openUses(); err != nil {
+		return err
 	}
 	slice, ok, err := loadSlice(a.Dir)
 	if err != nil {

@@ -92,7 +92,9 @@ func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
 		s.Applications = append(s.Applications, a.applicationState(i))
 	}
 	for _, c := range seen.Copies {
-		s.Volumes = append(s.Volumes, volumeState(c))
+		v := volumeState(c)
+		v.Users = a.uses.Users(c.Volume)
+		s.Volumes = append(s.Volumes, v)
 	}
 	s.Steps = a.stepStates()
 	if a.Members != nil {

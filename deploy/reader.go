@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/nearest"
 )
 
 // A reader takes values for what they should be and collects what is wrong with them. All its
@@ -42,7 +43,7 @@ func (r *reader) top(root *value, key, want string) *value {
 	if v != nil {
 		return v
 	}
-	if near := nearest(key, root.keys()); near != "" {
+	if near := nearest.Word(key, root.keys()); near != "" {
 		want += fmt.Sprintf("; is %q meant to be it?", near)
 	}
 	r.missing(root, key, fmt.Sprintf("%sMissing '%s' key.", r.prefix, key), want)
@@ -78,7 +79,7 @@ func (r *reader) mapping(v *value, what string, known ...string) bool {
 	slices.Sort(unknown)
 	for _, key := range unknown {
 		message := "unknown key"
-		if near := nearest(key, known); near != "" {
+		if near := nearest.Word(key, known); near != "" {
 			message += fmt.Sprintf(": did you mean %s?", near)
 		}
 		r.failAs(r.prefix+"Unrecognised keys: "+strings.Join(unknown, ", ")+".", v.field(key),

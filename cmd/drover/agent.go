@@ -27,6 +27,7 @@ import (
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/btrfs"
 	"github.com/drover/drover/volume/dir"
+	"github.com/drover/drover/volume/plugin"
 	"github.com/drover/drover/volume/transfer/ssh"
 	"github.com/drover/drover/volume/zfs"
 )
@@ -36,6 +37,8 @@ type agentOptions struct {
 	backend, pool, runtime, mountRoot            string
 	listenTransfer, listenGossip, private        string
 	dockerHost                                   string
+	plugin                                       bool
+	pluginSocket                                 string
 	advertiseTransfer                            string
 	labels                                       map[string]string
 	handoff                                      handoff.Options
@@ -65,6 +68,8 @@ keep going when it ends.`,
 	f.StringVar(&o.pool, "pool", "", "`DATASET` below which the zfs backend stores volumes, such as tank/drover")
 	f.StringVar(&o.runtime, "runtime", "process", "`RUNTIME` that runs applications: docker, process")
 	f.StringVar(&o.dockerHost, "docker-host", "", "`ADDRESS` of the Docker engine (default: as for the docker command)")
+	f.BoolVar(&o.plugin, "plugin", false, "run the volume plugin of the Docker engine as well, in a process of its own")
+	f.StringVar(&o.pluginSocket, "plugin-socket", plugin.Socket, "`PATH` where the engine looks for the plugin")
 	f.StringVar(&o.private, "private-address", "", "`IP` address, between nodes, at which applications listen for proxies alone (default: --address)")
 	f.StringVar(&o.mountRoot, "mount-root", "", "`DIR`ectory where volumes appear by id; such as /flocker")
 	f.StringVar(&o.listenTransfer, "listen-transfer", "", "`ADDRESS` of the transfer server (default: the node's, port 4524)")
@@ -141,6 +146,11 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 		return err
 	}
 	defer leave(members, log)
+	engine, err := docker.NewEngine(o.dockerHost)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
 	routes := &proxy.Proxy{Address: o.address, Patience: o.holdPatience, Drain: o.drainPeriod, Log: log}
 	defer routes.Close(canceled())
 
@@ -150,7 +160,7 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 			Backend: backend.Properties().Name, Abilities: volume.Abilities(backend), Features: backend.Properties().Features,
 			TrashGrace: o.trashGrace, Runtime: apps.Name(), Version: version},
 		Backend: backend, Runtime: apps, Transport: &ssh.Transport{Key: key, Log: log}, Control: control,
-		Routes: routes, Members: members, Dir: o.data, Log: log, Private: o.private,
+		Routes: routes, Members: members, Engine: engine, Dir: o.data, Log: log, Private: o.private,
 		Handoff: o.handoff, Grace: o.grace, TrashGrace: o.trashGrace,
 	}
 	listener, err := net.Listen("tcp", o.listenTransfer)
@@ -162,6 +172,9 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx, listener) })
 	group.Go(func() error { return agent.Run(ctx) })
+	if o.plugin {
+		group.Go(func() error { return keepPlugin(ctx, o, log) })
+	}
 	log.Info("the agent is up", "id", id, "address", o.address, "backend", o.backend, "runtime", o.runtime)
 	if err := group.Wait(); !errors.Is(err, context.Canceled) {
 		return err

@@ -97,7 +97,7 @@ Then:              drover deploy application.yml deployment.yml`,
 	}
 	add("try", newDemo(io), newDev(io))
 	add("use", newDeploy(io), newPlan(io), newStatus(io), newMove(io), newVolume(io), newNode(io), newKey(io), newLogs(io), newEvents(io))
-	add("role", newControl(io), newAgent(io), newProxy(io))
+	add("role", newControl(io), newAgent(io), newPlugin(io), newProxy(io))
 	root.AddCommand(newVersion(io), newLedger(), newSandbox())
 	return root
 }

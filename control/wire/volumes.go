@@ -9,6 +9,8 @@ type VolumeStatus struct {
 	Application cluster.AppName   `json:"application,omitempty"`
 	Copies      []CopyStatus      `json:"copies"`
 	Move        *cluster.Move     `json:"move,omitempty"`
+	// Names are what the nodes in it are called.
+	Names map[cluster.NodeID]string `json:"names,omitempty"`
 }
 
 // CopyStatus is one node's copy of a volume.

@@ -152,8 +152,8 @@ type MoveRequest struct {
 	Volume      string          `json:"volume,omitempty"`
 	// To is a node's id, name or address.
 	To string `json:"to"`
-	// Alone: a Volume that an application which shall run uses stays with it, and the result is
-	// ErrConflict.
+	// Alone: a Volume that an application which shall run uses, or that a lease keeps where it is,
+	// stays there, and the result is ErrConflict.
 	Alone bool `json:"alone,omitempty"`
 }
 

@@ -119,6 +119,9 @@ type Error struct {
 	cause        error
 }
 
+// Refused is the error of an attempt that never began, because of something that it would meet again.
+func Refused(err error) *Error { return &Error{Final: true, cause: err} }
+
 func (e *Error) Error() string { return e.cause.Error() }
 func (e *Error) Unwrap() error { return e.cause }
 

@@ -82,6 +82,15 @@ type Images interface {
 	LoadImage(ctx context.Context, name string, stream io.Reader) error
 }
 
+// A Container is one that a container engine has, of whomever.
+type Container struct {
+	ID, Name string
+	// Volumes are the names of those that a volume plugin mounts for it.
+	Volumes []string
+	// Running: its processes may use them.
+	Running bool
+}
+
 // ErrStillRunning: an application did not stop within its patience. It was not killed.
 var ErrStillRunning = errors.New("still running")
 

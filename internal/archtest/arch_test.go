@@ -30,8 +30,9 @@ var layers = []struct {
 	{"internal/durable", nil, "a leaf"},
 	{"internal/fault", nil, "a leaf"},
 	{"internal/feed", nil, "a leaf"},
+	{"internal/nearest", nil, "a leaf"},
 	{"internal/pki", []string{"cluster"}, "certificates know who is who, not what they do"},
-	{"volume", []string{"cluster", "volume", "internal/durable", "internal/feed"}, "volumes know nothing of applications, routes and the control service"},
+	{"volume", []string{"cluster", "volume", "internal/durable", "internal/feed", "internal/nearest"}, "volumes know nothing of applications, routes and the control service"},
 	{"proxy", []string{"cluster"}, "the proxy is a table and a data path"},
 	{"convergence/plan", []string{"cluster", "volume", "convergence/runtime"}, "the plan is pure and stands below the agent"},
 	{"convergence/runtime", []string{"cluster", "convergence/runtime", "internal/durable"}, "a runtime runs what it is given"},
@@ -44,7 +45,7 @@ var layers = []struct {
 	{"control/api", []string{"cluster", "control/wire", "control/api", "internal/pki"}, "handlers call the service through their own interface"},
 	{"control", []string{"cluster", "control/wire", "control/store", "convergence/plan", "convergence/runtime", "volume", "internal/fault"},
 		"the service knows no transport and no host"},
-	{"deploy", []string{"cluster"}, "files become a configuration, nothing else"},
+	{"deploy", []string{"cluster", "internal/nearest"}, "files become a configuration, nothing else"},
 }
 
 // homes says which folder an outside library belongs to, so that it can be replaced there.
@@ -59,6 +60,7 @@ var homes = map[string][]string{
 	"github.com/jackc/pgx/v5":                    {"internal/bank", "test/bench"},
 	"github.com/compose-spec/compose-go/v2":      {"deploy"},
 	"github.com/moby/moby":                       {"convergence/runtime/docker"},
+	"github.com/docker/go-plugins-helpers":       {"volume/plugin"},
 	"github.com/mistifyio/go-zfs":                {"volume/zfs"},
 	"github.com/vbauerster/mpb/v8":               {"cmd/drover"},
 	"github.com/rogpeppe/go-internal/testscript": {"cmd/drover"},

@@ -93,11 +93,7 @@ func Open(ctx context.Context, o Options) (*Runtime, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	options := []client.Opt{client.FromEnv, client.WithUserAgent("drover")}
-	if o.Host != "" {
-		options = append(options, client.WithHost(o.Host))
-	}
-	engine, err := client.New(options...)
+	engine, err := connect(o.Host)
 	if err != nil {
 		return nil, err
 	}

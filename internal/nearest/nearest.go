@@ -1,7 +1,10 @@
-package deploy
+// Package nearest guesses which of the words that are known somebody meant by one that is not.
+//
+//	if near := nearest.Word("prots", keys); near != "" { ... "did you mean " + near }
+package nearest
 
-// nearest returns the word that key was probably meant to be, or "".
-func nearest(key string, words []string) string {
+// Word returns the word that key was probably meant to be, or "".
+func Word(key string, words []string) string {
 	best, bestDistance := "", 3
 	for _, word := range words {
 		if d := distance(key, word); d < bestDistance && 2*d < len(word) {

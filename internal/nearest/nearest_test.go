@@ -1,4 +1,4 @@
-package deploy
+package nearest
 
 import "testing"
 
@@ -7,7 +7,7 @@ func TestNearest(t *testing.T) {
 		"prots": "ports", "port": "ports", "Ports": "ports", "imgae": "image", "enviroment": "environment",
 		"env": "", "": "", "x": "", "privileged": "", "userr": "user", "mem-limit": "mem_limit",
 	} {
-		if got := nearest(key, applicationKeys()); got != want {
+		if got := Word(key, []string{"environment", "image", "mem_limit", "ports", "user", "volume"}); got != want {
 			t.Errorf("%q: got %q, want %q", key, got, want)
 		}
 	}

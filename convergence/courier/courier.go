@@ -1,0 +1,156 @@
+// Package courier does for a container engine what its volume plugin promises: it makes volumes,
+// brings them to this host when a container is about to start here, and knows what there is.
+//
+//	c := courier.New(courier.Courier{Node: id, Control: client, Agent: local.Client{Dir: dir}, Dir: dir, Log: log})
+//	go c.Run(ctx)
+//	path, err := c.Mount(ctx, "pgdata", mount)
+//
+//	volume/plugin --> Courier --> control service    create, delete, move here     plugin's certificate
+//	                     |------> agent of this host  use, release                  its socket
+//	                     `------> files of this host  what is known, who uses what
+//
+// It runs in a process of its own, so that the engine is answered when the agent is not there. It
+// decides nothing: who may use a volume the owner's agent decides.
+package courier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/convergence/local"
+	"github.com/drover/drover/convergence/uses"
+	"github.com/drover/drover/volume/plugin"
+)
+
+// Control is what a Courier needs of the control service. Package client implements it.
+type Control interface {
+	Catalogue(ctx context.Context, since cluster.Revision, wait time.Duration) (wire.Catalogue, bool, error)
+	Nodes(ctx context.Context) ([]wire.NodeStatus, error)
+	Volume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error)
+	CreateVolume(ctx context.Context, r wire.VolumeRequest) (wire.VolumeStatus, error)
+	DeleteVolume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error)
+	RequestMove(ctx context.Context, r wire.MoveRequest) (cluster.Move, error)
+	Move(ctx context.Context, id cluster.MoveID, since cluster.Revision, wait time.Duration) (cluster.Move, cluster.Revision, error)
+}
+
+// A Courier is plugin.Cluster for one host. All fields must be set. Use New.
+type Courier struct {
+	Node    cluster.NodeID
+	Control Control
+	Agent   local.Agent
+	// Dir is the data directory of the agent.
+	Dir string
+	Log *slog.Logger
+
+	catalogue *catalogue
+}
+
+const (
+	// pause is how long to wait before asking again.
+	pause = 50 * time.Millisecond
+	// pollWait is how long the control service may keep a question for what changed.
+	pollWait = 5 * time.Second
+	// glance bounds a question whose answer is nice to have.
+	glance = 300 * time.Millisecond
+	// controlWait is for how long a control service that does not answer may be starting.
+	controlWait = 15 * time.Second
+)
+
+// New returns the Courier with what its host knew before a restart.
+func New(c Courier) *Courier {
+	c.catalogue = openCatalogue(c.Dir, c.Log)
+	return &c
+}
+
+// Run follows the control service until ctx ends.
+func (c *Courier) Run(ctx context.Context) error { return c.catalogue.follow(ctx, c.Control, c.Log) }
+
+// Unmount implements plugin.Cluster.
+func (c *Courier) Unmount(_ context.Context, name, mount string) error {
+	return c.Agent.Release(name, mount)
+}
+
+// Remove implements plugin.Cluster.
+func (c *Courier) Remove(ctx context.Context, name string) error {
+	err := c.patient(ctx, func() error {
+		_, err := c.Control.DeleteVolume(ctx, name)
+		return err
+	})
+	if errors.Is(err, cluster.ErrNotFound) {
+		return nil // as it was asked for
+	}
+	return err
+}
+
+// patient repeats a call to a control service that is just being started again.
+func (c *Courier) patient(ctx context.Context, call func() error) error {
+	for began := time.Now(); ; {
+		err := call()
+		if !errors.Is(err, cluster.ErrUnavailable) || time.Since(began) > controlWait || !sleep(ctx, 4*pause) {
+			return err
+		}
+	}
+}
+
+// Volumes implements plugin.Cluster.
+func (c *Courier) Volumes() []plugin.Volume {
+	paths := c.paths()
+	var all []plugin.Volume
+	for _, v := range c.catalogue.all() {
+		all = append(all, plugin.Volume{Name: v.Name, Path: paths[v.ID]})
+	}
+	return all
+}
+
+// paths returns where the volumes are that containers of this host use.
+func (c *Courier) paths() map[cluster.VolumeID]string {
+	pages, err := uses.Read(filepath.Join(c.Dir, uses.Dir))
+	if err != nil {
+		c.Log.Error("not all uses of volumes are known", "error", err)
+	}
+	paths := map[cluster.VolumeID]string{}
+	for _, p := range pages {
+		paths[p.Volume.ID] = p.Volume.Path
+	}
+	return paths
+}
+
+// Volume implements plugin.Cluster. It asks the control service only while that answers, and never
+// for long.
+func (c *Courier) Volume(name string, detailed bool) (plugin.Volume, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), glance)
+	defer cancel()
+	brief, asOf, current := c.catalogue.find(name)
+	if brief.ID == "" && current && cluster.ValidName(name) {
+		// It may be younger than what is known. Saying no would have Docker make another one.
+		if err := c.catalogue.ask(ctx, c.Control, 0, c.Log); err != nil {
+			c.catalogue.lost()
+		}
+		brief, asOf, current = c.catalogue.find(name)
+	}
+	if brief.ID == "" {
+		return plugin.Volume{}, false
+	}
+	v := plugin.Volume{Name: name, Path: c.paths()[brief.ID]}
+	if !detailed {
+		return v, true
+	}
+	v.Status = map[string]any{"id": brief.ID, "owner": brief.Owner, "epoch": brief.Epoch, "size": brief.MaximumSize}
+	if current {
+		status, err := c.Control.Volume(ctx, string(brief.ID))
+		if err == nil {
+			detail(v.Status, status)
+			return v, true
+		}
+		c.catalogue.lost()
+	}
+	v.Status["as_of"] = asOf.Format(time.RFC3339)
+	v.Status["note"] = fmt.Sprintf("the control service is away: this was so %s ago", time.Since(asOf).Round(time.Second))
+	return v, true
+}

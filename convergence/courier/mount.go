@@ -1,0 +1,109 @@
+package courier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/convergence/local"
+)
+
+// Mount implements plugin.Cluster: it has the agent note the use of a volume that is here, and moves
+// one here first that is not. To stop waiting stops no move: the next Mount goes on with it.
+func (c *Courier) Mount(ctx context.Context, name, mount string) (string, error) {
+	for {
+		path, err := c.Agent.Use(ctx, name, mount)
+		switch {
+		case err == nil:
+			return path, nil
+		case errors.Is(err, cluster.ErrNotFound):
+			err = c.bring(ctx, name)
+		case errors.Is(err, local.ErrAway):
+			if sleep(ctx, 4*pause) {
+				continue
+			}
+		}
+		if err != nil {
+			return "", err
+		}
+		if !sleep(ctx, pause) {
+			return "", fmt.Errorf("%w: volume %s is this node's, but its agent has not heard of that yet", cluster.ErrUnavailable, name)
+		}
+	}
+}
+
+// bring makes this node the owner of a volume. Who owns it already, or does from now on, has yet to
+// hear of it.
+func (c *Courier) bring(ctx context.Context, name string) error {
+	v, err := c.look(ctx, name)
+	if err != nil || v.Ownership.Owner == c.Node || v.Ownership.Owner == "" {
+		return err
+	}
+	var move cluster.Move
+	err = c.patient(ctx, func() (err error) {
+		move, err = c.Control.RequestMove(ctx, wire.MoveRequest{Volume: name, To: string(c.Node), Alone: true})
+		return err
+	})
+	if errors.Is(err, cluster.ErrConflict) {
+		if now, again := c.look(ctx, name); again == nil && now.Ownership.Owner == c.Node {
+			return nil // it has just arrived
+		}
+	}
+	if err != nil || move.ID == "" {
+		return err
+	}
+	return c.awaitMove(ctx, name, v.Names[v.Ownership.Owner], move)
+}
+
+// look returns a volume as it is.
+func (c *Courier) look(ctx context.Context, name string) (v wire.VolumeStatus, err error) {
+	err = c.patient(ctx, func() error {
+		v, err = c.Control.Volume(ctx, name)
+		return err
+	})
+	if errors.Is(err, cluster.ErrUnavailable) || ctx.Err() != nil {
+		brief, _, _ := c.catalogue.find(name)
+		if brief.Owner != "" {
+			err = fmt.Errorf("volume %s was on %s when last heard of, and cannot move here now: %w", name, brief.Owner, err)
+		}
+	}
+	return v, err
+}
+
+// awaitMove waits until a move to this node is committed.
+func (c *Courier) awaitMove(ctx context.Context, name, from string, move cluster.Move) error {
+	var since cluster.Revision
+	for {
+		m, revision, err := c.Control.Move(ctx, move.ID, since, pollWait)
+		switch {
+		case ctx.Err() != nil:
+			return tooLong(name, from, move)
+		case errors.Is(err, cluster.ErrUnavailable):
+			sleep(ctx, 4*pause)
+			continue
+		case err != nil:
+			return err
+		case revision == since:
+			continue
+		}
+		since, move = revision, m
+		switch {
+		case move.Phase.Committed():
+			return nil
+		case move.Phase.Ended():
+			return fmt.Errorf("%w: volume %s stays on %s: %s", cluster.ErrConflict, name, from, move.Reason)
+		}
+	}
+}
+
+func tooLong(name, from string, m cluster.Move) error {
+	shipped := m.Figures.PrecopiedBytes() + m.Figures.Final.Bytes
+	err := fmt.Errorf("%w: volume %s is still on its way from %s (%s, %d MiB shipped, of %d MiB in all)", cluster.ErrUnavailable,
+		name, from, m.Phase, shipped>>20, m.Figures.EstimatedBytes>>20)
+	if m.Reason != "" {
+		err = fmt.Errorf("%w: %s", err, m.Reason)
+	}
+	return cluster.WithHint(err, "the move goes on; start the container again later, or see: drover move watch "+string(m.ID))
+}
