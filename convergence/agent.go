@@ -293,6 +293,10 @@ func (a *Agent) pass(ctx context.Context) time.Duration {
 		a.Log.Error("cannot see the volumes of this node: they and what uses them are left as they are", "error", seen.VolumesUnknown)
 		next = min(next, time.Second)
 	}
+	if seen.InstancesUnknown != "" {
+		a.Log.Error("cannot see the applications of this node: only volumes that none uses are looked after", "error", seen.InstancesUnknown)
+		next = min(next, time.Second)
+	}
 	if !p.Wake.IsZero() {
 		next = min(next, max(p.Wake.Sub(now), time.Millisecond))
 	}

@@ -3,6 +3,7 @@ package convergence
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,29 +16,35 @@ import (
 
 // observe looks at everything that a plan depends on.
 func (a *Agent) observe(ctx context.Context) (plan.Observed, error) {
+	hidden := ""
 	instances, err := a.Runtime.Instances(ctx)
 	if err != nil {
-		return plan.Observed{}, fmt.Errorf("list the applications: %w", err)
+		err = fmt.Errorf("list the applications: %w", err)
+		if !errors.Is(err, cluster.ErrUnavailable) {
+			return plan.Observed{}, err
+		}
+		hidden = err.Error()
 	}
 	copies, trash, unknown := a.observeVolumes(ctx)
 	tight := a.tight()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return plan.Observed{
-		Instances:      instances,
-		Copies:         copies,
-		Trash:          trash,
-		VolumesUnknown: unknown,
-		Tight:          tight,
-		Restarts:       a.decideRestarts(instances),
-		Undecided:      a.journal.undecided(),
-		Broken:         a.brokenAttempts(),
-		GaveUp:         maps.Clone(a.gaveUp),
-		Answered:       maps.Clone(a.answered),
-		Address:        a.Node.Address,
-		Private:        a.Private,
-		Path:           a.Backend.Path,
-		Grace:          a.grace(),
+		Instances:        instances,
+		InstancesUnknown: hidden,
+		Copies:           copies,
+		Trash:            trash,
+		VolumesUnknown:   unknown,
+		Tight:            tight,
+		Restarts:         a.decideRestarts(instances),
+		Undecided:        a.journal.undecided(),
+		Broken:           a.brokenAttempts(),
+		GaveUp:           maps.Clone(a.gaveUp),
+		Answered:         maps.Clone(a.answered),
+		Address:          a.Node.Address,
+		Private:          a.Private,
+		Path:             a.Backend.Path,
+		Grace:            a.grace(),
 	}, nil
 }
 
@@ -83,6 +90,9 @@ func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
 	seen, err := a.observe(ctx)
 	if err != nil {
 		return cluster.NodeState{}, "", err
+	}
+	if seen.InstancesUnknown != "" { // a report would say that there are none
+		return cluster.NodeState{}, "", errors.New(seen.InstancesUnknown)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

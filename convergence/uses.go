@@ -29,8 +29,8 @@ const (
 	lookAgain = 50 * time.Millisecond
 	// rebuildTick is how often the uses of volumes are held against the engine's containers.
 	rebuildTick = 10 * time.Second
-	// engineWait bounds a question to an engine that may be busy with starting.
-	engineWait = 500 * time.Millisecond
+	// engineWait bounds a question to an engine, and engineGlance one while a container waits.
+	engineWait, engineGlance = 5 * time.Second, 500 * time.Millisecond
 )
 
 // Use notes that a container uses a volume, which this node must own, and returns its path once it
@@ -132,6 +132,8 @@ func (a *Agent) trouble(id cluster.VolumeID) string {
 // starting returns the name of the container that is about to use a volume, if only one can be.
 func (a *Agent) starting(ctx context.Context, name string) string {
 	var found []string
+	ctx, cancel := context.WithTimeout(ctx, engineGlance)
+	defer cancel()
 	for _, c := range a.containers(ctx) {
 		if !c.Running && slices.Contains(c.Volumes, name) {
 			found = append(found, c.Name)
@@ -163,10 +165,15 @@ func (a *Agent) containers(ctx context.Context) []runtime.Container {
 func (a *Agent) keepUses(ctx context.Context) error {
 	asked := false
 	for ctx.Err() == nil {
-		if !asked || !a.uses.Empty() {
+		used, nameless := a.uses.Used()
+		if !asked || used {
 			asked = a.rebuildUses(ctx) || asked
 		}
-		sleep(ctx, rebuildTick)
+		tick := rebuildTick
+		if nameless {
+			tick = time.Second
+		}
+		sleep(ctx, tick)
 	}
 	return ctx.Err()
 }

@@ -54,7 +54,7 @@ func runPlugin(ctx context.Context, o pluginOptions, log *slog.Logger) error {
 	if err != nil {
 		return cluster.WithHint(err, "an identity that an older version made has none for the plugin; `drover node add` adds it")
 	}
-	c := courier.New(courier.Courier{Node: id, Control: control, Agent: local.Client{Dir: o.data}, Dir: o.data, Log: log})
+	c := courier.New(&courier.Courier{Node: id, Control: control, Agent: local.Client{Dir: o.data}, Dir: o.data, Log: log})
 	driver := &plugin.Driver{Cluster: c, Log: log}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.Run(ctx) })

@@ -1,7 +1,7 @@
 // Package courier does for a container engine what its volume plugin promises: it makes volumes,
 // brings them to this host when a container is about to start here, and knows what there is.
 //
-//	c := courier.New(courier.Courier{Node: id, Control: client, Agent: local.Client{Dir: dir}, Dir: dir, Log: log})
+//	c := courier.New(&courier.Courier{Node: id, Control: client, Agent: local.Client{Dir: dir}, Dir: dir, Log: log})
 //	go c.Run(ctx)
 //	path, err := c.Mount(ctx, "pgdata", mount)
 //
@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -49,6 +50,10 @@ type Courier struct {
 	Log *slog.Logger
 
 	catalogue *catalogue
+
+	mu sync.Mutex
+	// owed are the uses of which the agent has not heard yet that they have ended.
+	owed []use
 }
 
 const (
@@ -59,21 +64,25 @@ const (
 	// glance bounds a question whose answer is nice to have.
 	glance = 300 * time.Millisecond
 	// controlWait is for how long a control service that does not answer may be starting.
-	controlWait = 15 * time.Second
+	controlWait = 5 * time.Second
 )
 
-// New returns the Courier with what its host knew before a restart.
-func New(c Courier) *Courier {
+// New completes a Courier with what its host knew before a restart.
+func New(c *Courier) *Courier {
 	c.catalogue = openCatalogue(c.Dir, c.Log)
-	return &c
+	return c
 }
 
-// Run follows the control service until ctx ends.
-func (c *Courier) Run(ctx context.Context) error { return c.catalogue.follow(ctx, c.Control, c.Log) }
-
-// Unmount implements plugin.Cluster.
-func (c *Courier) Unmount(_ context.Context, name, mount string) error {
-	return c.Agent.Release(name, mount)
+// Run follows the control service, and tells the agent what it has missed, until ctx ends.
+func (c *Courier) Run(ctx context.Context) error {
+	go func() {
+		for sleep(ctx, time.Second) {
+			if err := c.settle(); err != nil {
+				c.Log.Error("a use that has ended is not noted", "error", err)
+			}
+		}
+	}()
+	return c.catalogue.follow(ctx, c.Control, c.Log)
 }
 
 // Remove implements plugin.Cluster.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/wire"
@@ -14,6 +15,9 @@ import (
 // one here first that is not. To stop waiting stops no move: the next Mount goes on with it.
 func (c *Courier) Mount(ctx context.Context, name, mount string) (string, error) {
 	for {
+		if err := c.settle(); err != nil { // an engine uses the same mount again
+			return "", err
+		}
 		path, err := c.Agent.Use(ctx, name, mount)
 		switch {
 		case err == nil:
@@ -41,6 +45,9 @@ func (c *Courier) bring(ctx context.Context, name string) error {
 	if err != nil || v.Ownership.Owner == c.Node || v.Ownership.Owner == "" {
 		return err
 	}
+	if err := taken(v); err != nil {
+		return err
+	}
 	var move cluster.Move
 	err = c.patient(ctx, func() (err error) {
 		move, err = c.Control.RequestMove(ctx, wire.MoveRequest{Volume: name, To: string(c.Node), Alone: true})
@@ -54,7 +61,20 @@ func (c *Courier) bring(ctx context.Context, name string) error {
 	if err != nil || move.ID == "" {
 		return err
 	}
-	return c.awaitMove(ctx, name, v.Names[v.Ownership.Owner], move)
+	return c.awaitMove(ctx, v.Names[v.Ownership.Owner], move)
+}
+
+// taken says who uses a volume where it is, nil if nobody does. The control service and the owner
+// look again, and their errors say more than somebody needs who started a container.
+func taken(v wire.VolumeStatus) error {
+	owner := v.Names[v.Ownership.Owner]
+	for _, held := range v.Copies {
+		if users := held.Copy.Users; held.Node == v.Ownership.Owner && len(users) > 0 {
+			err := fmt.Errorf("it is in use on %s by %s", owner, strings.Join(users, ", "))
+			return cluster.WithHint(err, "stop that first")
+		}
+	}
+	return nil
 }
 
 // look returns a volume as it is.
@@ -66,20 +86,20 @@ func (c *Courier) look(ctx context.Context, name string) (v wire.VolumeStatus, e
 	if errors.Is(err, cluster.ErrUnavailable) || ctx.Err() != nil {
 		brief, _, _ := c.catalogue.find(name)
 		if brief.Owner != "" {
-			err = fmt.Errorf("volume %s was on %s when last heard of, and cannot move here now: %w", name, brief.Owner, err)
+			err = fmt.Errorf("it was on %s when last heard of, and cannot move here now: %w", brief.Owner, err)
 		}
 	}
 	return v, err
 }
 
 // awaitMove waits until a move to this node is committed.
-func (c *Courier) awaitMove(ctx context.Context, name, from string, move cluster.Move) error {
+func (c *Courier) awaitMove(ctx context.Context, from string, move cluster.Move) error {
 	var since cluster.Revision
 	for {
 		m, revision, err := c.Control.Move(ctx, move.ID, since, pollWait)
 		switch {
 		case ctx.Err() != nil:
-			return tooLong(name, from, move)
+			return tooLong(from, move)
 		case errors.Is(err, cluster.ErrUnavailable):
 			sleep(ctx, 4*pause)
 			continue
@@ -93,15 +113,14 @@ func (c *Courier) awaitMove(ctx context.Context, name, from string, move cluster
 		case move.Phase.Committed():
 			return nil
 		case move.Phase.Ended():
-			return fmt.Errorf("%w: volume %s stays on %s: %s", cluster.ErrConflict, name, from, move.Reason)
+			return fmt.Errorf("it stays on %s: %s", from, move.Reason)
 		}
 	}
 }
 
-func tooLong(name, from string, m cluster.Move) error {
+func tooLong(from string, m cluster.Move) error {
 	shipped := m.Figures.PrecopiedBytes() + m.Figures.Final.Bytes
-	err := fmt.Errorf("%w: volume %s is still on its way from %s (%s, %d MiB shipped, of %d MiB in all)", cluster.ErrUnavailable,
-		name, from, m.Phase, shipped>>20, m.Figures.EstimatedBytes>>20)
+	err := fmt.Errorf("it is still on its way from %s (%s, %d MiB shipped, of %d MiB in all)", from, m.Phase, shipped>>20, m.Figures.EstimatedBytes>>20)
 	if m.Reason != "" {
 		err = fmt.Errorf("%w: %s", err, m.Reason)
 	}

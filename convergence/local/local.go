@@ -41,11 +41,10 @@ const SocketName = "agent.sock"
 const (
 	usePath     = "/use"
 	releasePath = "/release"
-
-	// releaseWait bounds a release: what is lost with it the agent finds out by itself.
-	releaseWait = 5 * time.Second
-	pause       = 100 * time.Millisecond
 )
+
+// releaseWait bounds a release, which an agent that is there has done in no time.
+const releaseWait = 2 * time.Second
 
 // A call is what both calls carry, and an answer what they bring back.
 type call struct{ Volume, Mount string }
@@ -114,17 +113,12 @@ func (c Client) Use(ctx context.Context, volume, mount string) (string, error) {
 	return a.Path, err
 }
 
-// Release implements Agent. It waits for an agent that is just being started again.
+// Release implements Agent.
 func (c Client) Release(volume, mount string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseWait)
 	defer cancel()
-	for {
-		_, err := c.ask(ctx, releasePath, call{volume, mount})
-		if !errors.Is(err, ErrAway) || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(pause)
-	}
+	_, err := c.ask(ctx, releasePath, call{volume, mount})
+	return err
 }
 
 func (c Client) ask(ctx context.Context, path string, what call) (answer, error) {

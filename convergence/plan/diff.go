@@ -16,6 +16,10 @@ import (
 func Diff(slice cluster.Slice, seen Observed, now time.Time) Plan {
 	d := &differ{slice: slice, seen: seen, now: now, lanes: map[string]*Lane{}}
 	d.index()
+	if seen.InstancesUnknown != "" {
+		d.unused()
+		return d.plan()
+	}
 	if seen.VolumesUnknown == "" {
 		for _, id := range slices.Sorted(maps.Keys(d.concerned())) {
 			d.volume(id)
@@ -25,6 +29,15 @@ func Diff(slice cluster.Slice, seen Observed, now time.Time) Plan {
 		d.application(string(name), name, runtime.Spec{}, "")
 	}
 	return d.plan()
+}
+
+// unused decides on the volumes of this node that no application uses, and on nothing else.
+func (d *differ) unused() {
+	for _, owned := range d.slice.Volumes {
+		if _, undecided := d.seen.Undecided[owned.Volume.ID]; owned.Application == "" && !undecided && d.seen.VolumesUnknown == "" {
+			d.ownedVolume(string(owned.Volume.ID), owned)
+		}
+	}
 }
 
 // A differ is one run of Diff: what is known, by id, and what has been decided so far.

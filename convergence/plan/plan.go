@@ -119,7 +119,11 @@ type Plan struct {
 // Observed is what a node sees of itself.
 type Observed struct {
 	Instances []runtime.Instance
-	Copies    []volume.Copy
+	// InstancesUnknown says why there is no telling which applications run. Then nothing is done to
+	// them, nor to volumes that one uses. Others are brought up: what runs the applications, an engine
+	// that starts say, may wait for them itself.
+	InstancesUnknown string
+	Copies           []volume.Copy
 	// Trash holds the copies that were removed. It may be left out if no volume that this node owns
 	// lacks its copy.
 	Trash []volume.Copy

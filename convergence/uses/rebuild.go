@@ -14,11 +14,16 @@ const young = 3 * time.Minute
 // containerMount begins the ids of uses that are known by their container alone.
 const containerMount = "container:"
 
-// Empty reports whether nothing is used.
-func (b *Book) Empty() bool {
+// Used reports whether anything is used, and whether of any use it is not known whose it is.
+func (b *Book) Used() (used, nameless bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.pages) == 0
+	for _, p := range b.pages {
+		for _, use := range p.Uses {
+			nameless = nameless || use.Container == ""
+		}
+	}
+	return len(b.pages) > 0, nameless
 }
 
 // Rebuild brings the book in line with the containers that there are: uses whose end nobody heard of

@@ -18,7 +18,7 @@ func (n *Network) Cluster(binary, dir string, flags ...string) *localcluster.Clu
 				return localcluster.Place{Address: n.Gateway, Command: exec.Command}
 			}
 			return localcluster.Place{Address: h.Address, Data: filepath.Join(h.Storage, "drover"), Command: h.Command,
-				Flags: append([]string{"--docker-host", h.EngineHost()}, h.AgentFlags...)}
+				Flags: append([]string{"--docker-host", h.EngineHost(), "--plugin-socket", h.PluginSocket()}, h.AgentFlags...)}
 		},
 	}
 }

@@ -67,6 +67,9 @@ func (h *Host) EngineSocket() string { return filepath.Join(h.Dir, "docker.sock"
 // EngineHost is that as the docker command wants it.
 func (h *Host) EngineHost() string { return "unix://" + h.EngineSocket() }
 
+// PluginSocket is where the host's Docker engine looks for the volume plugin that is called drover.
+func (h *Host) PluginSocket() string { return filepath.Join(h.Dir, "plugins", "drover.sock") }
+
 // Docker returns a docker command that talks to the host's engine.
 func (h *Host) Docker(args ...string) *exec.Cmd {
 	return exec.Command(dockerClient(), append([]string{"--host", h.EngineHost()}, args...)...)
@@ -90,6 +93,8 @@ func (h *Host) namespacePath() string { return "/run/netns/" + h.namespace }
 // needs the cgroups.
 const engineScript = `set -e
 mount --make-rprivate /
+mkdir -p "$6" /run/docker/plugins
+mount --bind "$6" /run/docker/plugins
 exec nsenter --net="$1" dockerd --data-root "$2" --exec-root "$3" --pidfile "$3/docker.pid" -H "$4" \
   --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "$5" --log-level warn`
 
@@ -110,7 +115,7 @@ func (h *Host) StartEngine(ctx context.Context) error {
 	}
 	defer log.Close()
 	cmd := exec.Command("unshare", "--mount", "sh", "-c", engineScript, "sh",
-		h.namespacePath(), filepath.Join(h.Storage, "docker"), execRoot, h.EngineHost(), "/"+h.namespace)
+		h.namespacePath(), filepath.Join(h.Storage, "docker"), execRoot, h.EngineHost(), "/"+h.namespace, filepath.Dir(h.PluginSocket()))
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -224,7 +229,8 @@ func (h *Host) PowerOff() error {
 		time.Sleep(20 * time.Millisecond) // for the kernel to end them
 	}
 	h.StopEngine(syscall.SIGKILL)
-	return os.RemoveAll(h.execRoot()) // it is in memory, as everything below /run
+	// Both are in memory, as everything below /run.
+	return errors.Join(os.RemoveAll(h.execRoot()), os.RemoveAll(filepath.Dir(h.PluginSocket())))
 }
 
 // PowerOn brings a host up again that was powered off.

@@ -78,7 +78,8 @@ type Runtime struct {
 	watches map[string]*watch // of running containers, by id
 }
 
-// Open connects to the engine, which must answer. The caller ends with Close.
+// Open connects to the engine, which need not answer yet: at the start of a host it may wait, in turn,
+// for volumes that this node's agent opens. The caller ends with Close.
 func Open(ctx context.Context, o Options) (*Runtime, error) {
 	o.Prefix, o.Patience = cmp.Or(o.Prefix, "drover"), cmp.Or(o.Patience, 15*time.Second)
 	if o.Log == nil {
@@ -97,12 +98,11 @@ func Open(ctx context.Context, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := engine.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		engine.Close()
-		return nil, fmt.Errorf("%w: the Docker engine: %w", cluster.ErrUnavailable, err)
-	}
 	r := &Runtime{o: o, engine: engine, log: o.Log, boot: bootID(), changed: make(chan struct{}, 1), watches: map[string]*watch{}}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	if err := r.answers(ctx); err != nil {
+		r.log.Warn("no applications are looked after before the engine answers", "error", err)
+	}
 	r.tasks.Go(r.followEvents)
 	// Made before an application arrives, whose move waits for it.
 	r.tasks.Go(func() {
@@ -133,8 +133,26 @@ func (r *Runtime) signal() {
 	}
 }
 
+// pingWait is how long an engine may take to say that it is there. One that starts listens long before
+// it answers.
+const pingWait = 3 * time.Second
+
+// answers returns cluster.ErrUnavailable if the engine does not answer at all.
+func (r *Runtime) answers(ctx context.Context) error {
+	ping, cancel := context.WithTimeout(ctx, pingWait)
+	defer cancel()
+	_, err := r.engine.Ping(ping, client.PingOptions{})
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%w: the Docker engine does not answer: %w", cluster.ErrUnavailable, err)
+}
+
 // Instances implements runtime.Runtime.
 func (r *Runtime) Instances(ctx context.Context) ([]runtime.Instance, error) {
+	if err := r.answers(ctx); err != nil {
+		return nil, err
+	}
 	list, err := r.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: r.mine(roleApplication)})
 	if err != nil {
 		return nil, r.kind(err)
