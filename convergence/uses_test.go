@@ -1,0 +1,140 @@
+package convergence
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/convergence/handoff"
+	"github.com/drover/drover/convergence/plan"
+	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/volume"
+)
+
+// newUsedAgent returns an agent that owns the volume data, called pgdata.
+func newUsedAgent(t *testing.T) (*Agent, *shelf) {
+	t.Helper()
+	a, h := newVolumeAgent(t)
+	if err := h.Create(t.Context(), data, volume.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	a.setSlice(ownsData("a"))
+	return a, h
+}
+
+func ownsData(node cluster.NodeID) cluster.Slice {
+	return cluster.Slice{Node: node, Nodes: []cluster.Node{{ID: "b", Name: "node-b"}}, Volumes: []cluster.OwnedVolume{{
+		Volume: cluster.Volume{ID: data, Name: "pgdata"}, Ownership: cluster.Ownership{Volume: data, Owner: node, Epoch: 1, Born: true}}}}
+}
+
+// soon bounds a use that is to fail.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestAUseWaitsUntilTheVolumeIsOpen(t *testing.T) {
+	a, h := newUsedAgent(t)
+	if _, err := a.Use(soon(t), "pgdata", "m"); !errors.Is(err, cluster.ErrUnavailable) || !strings.Contains(err.Error(), "not open yet") {
+		t.Errorf("a closed volume: %v", err)
+	}
+	if users := a.uses.Users(data); len(users) != 0 {
+		t.Errorf("a use that failed stays: %v", users)
+	}
+	opened := make(chan error, 1)
+	time.AfterFunc(50*time.Millisecond, func() {
+		_, err := h.Open(context.Background(), data, 1, "")
+		opened <- err
+	})
+	path, err := a.Use(t.Context(), "pgdata", "m")
+	if err != nil || path != h.Path(data) || <-opened != nil {
+		t.Errorf("%q, %v", path, err)
+	}
+	s, _, err := a.state(t.Context())
+	if err != nil || len(s.Volumes) != 1 || !slices.Equal(s.Volumes[0].Users, []string{"a container (mount m)"}) {
+		t.Errorf("reported: %+v, %v", s.Volumes, err)
+	}
+}
+
+func TestAUseOfWhatIsNotHere(t *testing.T) {
+	a, h := newUsedAgent(t)
+	if _, err := a.Use(t.Context(), "other", "m"); !errors.Is(err, cluster.ErrNotFound) {
+		t.Errorf("a volume of another node: %v", err)
+	}
+	// It leaves while the use waits.
+	time.AfterFunc(50*time.Millisecond, func() { a.setSlice(cluster.Slice{Node: "a"}) })
+	if _, err := a.Use(t.Context(), "pgdata", "m"); !errors.Is(err, cluster.ErrNotFound) || len(a.uses.Users(data)) != 0 {
+		t.Errorf("a volume that left: %v", err)
+	}
+	// Whether it left is not known.
+	if _, err := h.Open(t.Context(), data, 1, ""); err != nil {
+		t.Fatal(err)
+	}
+	a.setSlice(ownsData("a"))
+	if err := a.journal.Asking(cluster.Move{Volume: data, To: "b"}, "base"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Use(t.Context(), "pgdata", "m"); !errors.Is(err, cluster.ErrConflict) || !strings.Contains(err.Error(), "moving to node-b") {
+		t.Errorf("a volume that may have left: %v", err)
+	}
+}
+
+// TestAUsedVolumeStays: neither a move nor a deletion takes it away under a container, and nobody
+// begins to use one that leaves.
+func TestAUsedVolumeStays(t *testing.T) {
+	a, h := newUsedAgent(t)
+	if _, err := h.Open(t.Context(), data, 1, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Use(t.Context(), "pgdata", "m"); err != nil {
+		t.Fatal(err)
+	}
+	step := plan.Step{Volume: data}
+	err := a.leave(step, cluster.Node{Name: "node-b"}, func() error { t.Error("handed off"); return nil })
+	var refused *handoff.Error
+	if !errors.As(err, &refused) || !refused.Final || !strings.Contains(err.Error(), "in use on  by a container (mount m)") {
+		t.Errorf("a hand-off: %v", err)
+	}
+	if err := a.closeVolume(t.Context(), step); !errors.Is(err, cluster.ErrConflict) {
+		t.Errorf("a close: %v", err)
+	}
+	if err := a.Release("pgdata", "m"); err != nil {
+		t.Fatal(err)
+	}
+	err = a.leave(step, cluster.Node{Name: "node-b"}, func() error {
+		_, err := a.Use(t.Context(), "pgdata", "n")
+		return err
+	})
+	if !errors.Is(err, cluster.ErrConflict) || !strings.Contains(err.Error(), "pgdata is moving to node-b") {
+		t.Errorf("a use during a hand-off: %v", err)
+	}
+	if err := a.closeVolume(t.Context(), step); err != nil {
+		t.Error(err)
+	}
+}
+
+// A deaf runtime does not say what runs.
+type deaf struct{ runtime.Runtime }
+
+func (deaf) Instances(context.Context) ([]runtime.Instance, error) {
+	return nil, cluster.ErrUnavailable
+}
+
+// TestVolumesAreOpenedForAnEngineThatStarts: it may wait for them before it answers.
+func TestVolumesAreOpenedForAnEngineThatStarts(t *testing.T) {
+	a, _ := newUsedAgent(t)
+	a.Runtime = deaf{}
+	a.pass(t.Context())
+	if _, err := a.Use(t.Context(), "pgdata", "m"); err != nil {
+		t.Error(err)
+	}
+	a.waitForLanes()
+	if s, _, err := a.state(t.Context()); err == nil {
+		t.Errorf("what runs is not known, and this is reported: %+v", s)
+	}
+}
