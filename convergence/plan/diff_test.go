@@ -57,6 +57,12 @@ func (w *world) owns(epoch cluster.Epoch, born bool, base string, wishes ...clus
 	return w
 }
 
+// usedBy says which application uses the volume that is owned.
+func (w *world) usedBy(app cluster.AppName) *world {
+	w.slice.Volumes[len(w.slice.Volumes)-1].Application = app
+	return w
+}
+
 func (w *world) ownedBy(owner cluster.NodeID, epoch cluster.Epoch) *world {
 	w.slice.Owners = append(w.slice.Owners, cluster.ForeignVolume{Name: "data",
 		Ownership: cluster.Ownership{Volume: data, Owner: owner, Epoch: epoch, Born: true}})
@@ -301,6 +307,12 @@ func TestDiff(t *testing.T) {
 		{"limit: another size is set once the application runs",
 			on(a).wants(db()).owns(2, true, "").holds(limited(primary(2), 5)).runs(dbSpec(2)),
 			"resize volume " + string(data)},
+		{"applications out of sight: a volume that one uses is left as it is",
+			on(a).wants(db(), web()).owns(2, true, "base").usedBy("db").holds(replica("base")).with(func(w *world) { w.seen.InstancesUnknown = "no engine" }),
+			""},
+		{"applications out of sight: a volume that none uses is opened",
+			on(a).wants(web()).owns(2, true, "base").holds(replica("base")).with(func(w *world) { w.seen.InstancesUnknown = "no engine" }),
+			"open volume data"},
 		{"no volume: it is created and started in a lane of its own",
 			on(a).wants(web(), db()).owns(1, true, "").holds(primary(1)).runs(dbSpec(1)),
 			"create application web, start application web"},
