@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/internal/localcluster"
 	"github.com/drover/drover/internal/testcluster"
 )
 
@@ -212,7 +213,13 @@ func (m *model) remove(e *engine, volume string) {
 }
 
 // TestPluginModel has three engines create, mount, unmount, remove and move a few volumes at once.
-func TestPluginModel(t *testing.T) {
+func TestPluginModel(t *testing.T) { testModel(t, 0) }
+
+// TestPluginModelUnderKills does so while agents and the control service are killed.
+func TestPluginModelUnderKills(t *testing.T) { testModel(t, time.Second) }
+
+// testModel kills a process each time that every goes by, unless that is zero.
+func testModel(t *testing.T, every time.Duration) {
 	c := testcluster.New(t, 3)
 	m := &model{t: t, generation: map[string]int{}, removing: map[string]int{}, content: map[string]string{}, holders: map[string]map[string]int{}, counts: map[string]int{}}
 	var engines []*engine
@@ -250,8 +257,22 @@ func TestPluginModel(t *testing.T) {
 			}
 		})
 	}
-	group.Wait()
-	t.Logf("%v", m.counts)
+	ended := make(chan struct{})
+	go func() { group.Wait(); close(ended) }()
+	for kills := 0; ; kills++ {
+		var next <-chan time.Time
+		if every > 0 {
+			next = time.After(every)
+		}
+		select {
+		case <-next:
+			c.Restart([]string{"a", "b", "c", localcluster.Control}[kills%4])
+			continue
+		case <-ended:
+		}
+		t.Logf("%d kills, %v", kills, m.counts)
+		return
+	}
 }
 
 // counted is did for what may be refused for any reason.
