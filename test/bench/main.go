@@ -27,6 +27,7 @@ var benchmarks = []benchmark{
 	{"move", benchMove},
 	{"btrfs", benchBtrfs},
 	{"hosts", benchHosts},
+	{"plugin", benchPlugin},
 	{"dir", benchDir},
 	{"transfer", benchTransfer},
 	{"proxy", benchProxy},

@@ -1,0 +1,81 @@
+package vm_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drover/drover/internal/testcluster"
+)
+
+// TestPlugin has Docker make a ZFS volume with settings of its own, run PostgreSQL on it, and run it
+// again on another host with its data.
+func TestPlugin(t *testing.T) {
+	c := testcluster.OnVMs(t, 2, append(agentFlags(), "--plugin")...)
+	try := func(node string, args ...string) (string, error) {
+		out, err := c.VMs.Host(node).Docker(args...).CombinedOutput()
+		return strings.TrimSpace(string(out)), err
+	}
+	docker := func(node string, args ...string) string {
+		t.Helper()
+		out, err := try(node, args...)
+		if err != nil {
+			t.Fatalf("on %s: docker %s: %v: %s", node, strings.Join(args, " "), err, out)
+		}
+		return out
+	}
+	if out, err := try("a", "volume", "create", "-d", "drover", "-o", "zfs.recordsize=3", "--name", "bad"); err == nil || !strings.Contains(out, "recordsize") {
+		t.Errorf("a setting that ZFS refuses: %v, %s", err, out)
+	}
+	docker("a", "volume", "create", "-d", "drover", "-o", "size=512M", "-o", "zfs.recordsize=8K", "-o", "backend=zfs", "--name", "pgdata")
+	if out := docker("b", "volume", "ls", "-q", "-f", "driver=drover"); out != "pgdata" {
+		t.Errorf("volumes on b: %q", out)
+	}
+	const start = `chown postgres: /data && exec setpriv --reuid postgres --regid postgres --init-groups sh -c '
+test -s /data/db/PG_VERSION || /usr/lib/postgresql/15/bin/initdb -D /data/db -U shop -A trust >/dev/null
+exec /usr/lib/postgresql/15/bin/postgres -D /data/db -c listen_addresses= -k /tmp'`
+	run := func(node string) {
+		t.Helper()
+		docker(node, "run", "--detach", "--name", "db", "--network", "none", "--stop-signal", "SIGINT", "-v", "pgdata:/data", testcluster.Databases.Name, "sh", "-c", start)
+	}
+	query := func(node, sql string) string {
+		t.Helper()
+		for deadline := time.Now().Add(testcluster.Patience); ; time.Sleep(time.Second) {
+			out, err := try(node, "exec", "db", "psql", "-h", "/tmp", "-U", "shop", "-tAq", "postgres", "-c", sql)
+			if err == nil {
+				return out
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("on %s: %s: %v: %s", node, sql, err, out)
+			}
+		}
+	}
+	run("a")
+	query("a", "CREATE TABLE IF NOT EXISTS kept AS SELECT generate_series(1, 1000) AS n")
+	// Its name is known some seconds after the start at the latest.
+	for deadline := time.Now().Add(testcluster.Patience); ; time.Sleep(time.Second) {
+		out, err := try("b", "run", "--rm", "--network", "none", "-v", "pgdata:/data", testcluster.Databases.Name, "true")
+		if err == nil || !strings.Contains(out, "in use on a by") || time.Now().After(deadline) {
+			t.Fatalf("on b, while db uses it on a: %v, %s", err, out)
+		}
+		if strings.Contains(out, "in use on a by container db") {
+			break
+		}
+	}
+	for _, node := range []string{"a", "b"} {
+		if node == "b" {
+			began := time.Now()
+			run(node)
+			t.Logf("the volume was on b, and the container ran, after %s", time.Since(began).Round(100*time.Millisecond))
+		}
+		if out := query(node, "SELECT count(*) FROM kept"); out != "1000" {
+			t.Errorf("on %s: %s rows", node, out)
+		}
+		docker(node, "stop", "--time", "60", "db")
+		docker(node, "rm", "db")
+	}
+	out, err := c.VMs.Host("b").Command("sh", "-c", "zfs get -H -o value -r -t filesystem recordsize tank/drover").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "8K") {
+		t.Errorf("recordsize on b: %s, %v", out, err)
+	}
+}
