@@ -90,7 +90,7 @@ func (a *Agent) Release(name, mount string) error {
 	return a.uses.Drop(name, mount)
 }
 
-// ownedVolume returns the volume of that name if this node owns it for good: a move that may have
+// ownedVolume returns the volume of that name, or that id, if this node owns it for good: a move that may have
 // been committed already is not for good.
 func (a *Agent) ownedVolume(name string) (cluster.OwnedVolume, error) {
 	a.mu.Lock()
@@ -98,7 +98,7 @@ func (a *Agent) ownedVolume(name string) (cluster.OwnedVolume, error) {
 	if !a.known {
 		return cluster.OwnedVolume{}, fmt.Errorf("%w: this node has never heard from the control service", cluster.ErrUnavailable)
 	}
-	at := slices.IndexFunc(a.slice.Volumes, func(v cluster.OwnedVolume) bool { return v.Volume.Name == name })
+	at := slices.IndexFunc(a.slice.Volumes, func(v cluster.OwnedVolume) bool { return v.Volume.Name == name || string(v.Volume.ID) == name })
 	if at < 0 {
 		return cluster.OwnedVolume{}, fmt.Errorf("volume %s: %w among those of this node", name, cluster.ErrNotFound)
 	}

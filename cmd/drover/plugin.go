@@ -46,13 +46,13 @@ while the agent is not there. An agent with --plugin runs one by itself.`,
 }
 
 func runPlugin(ctx context.Context, o pluginOptions, log *slog.Logger) error {
-	id, err := pki.NodeIDIn(o.pki)
+	id, err := pki.PluginIDIn(o.pki)
 	if err != nil {
-		return err
+		return cluster.WithHint(err, "an identity that an older version made has none for the plugin; `drover node add` adds it")
 	}
 	control, err := client.FromFiles(o.control, o.pki, pki.Plugin)
 	if err != nil {
-		return cluster.WithHint(err, "an identity that an older version made has none for the plugin; `drover node add` adds it")
+		return err
 	}
 	c := courier.New(&courier.Courier{Node: id, Control: control, Agent: local.Client{Dir: o.data}, Dir: o.data, Log: log})
 	driver := &plugin.Driver{Cluster: c, Log: log}

@@ -11,7 +11,7 @@ import (
 )
 
 // rules says who may call what: u is a user, a the node that the path names, b another one,
-// p the plugin of a. What a plugin may ask for in a move is in TestPluginsMoveToThemselvesOnly.
+// p the plugin of a. What it may ask for there is in TestPluginsAskForLittle.
 const rules = `
 u a b p  GET    /v1/drover
 u - - -  GET    /v1/status
@@ -127,20 +127,24 @@ func TestNodesSpeakForThemselvesOnly(t *testing.T) {
 	}
 }
 
-func TestPluginsMoveToThemselvesOnly(t *testing.T) {
+func TestPluginsAskForLittle(t *testing.T) {
 	f := newFixture(t, api.Options{})
+	self := string(apitest.NodeA)
 	for _, tt := range []struct {
-		rule, body string
-		status     int
+		rule, path, body string
+		status           int
 	}{
-		{"to its node", `{"volume": "v", "to": "` + string(apitest.NodeA) + `", "alone": true}`, 201},
-		{"with its application", `{"volume": "v", "to": "` + string(apitest.NodeA) + `"}`, 403},
-		{"to another node", `{"volume": "v", "to": "` + string(apitest.NodeB) + `", "alone": true}`, 403},
-		{"to its node by a name, which is another's to choose", `{"volume": "v", "to": "a", "alone": true}`, 403},
-		{"an application", `{"application": "app", "to": "` + string(apitest.NodeA) + `", "alone": true}`, 403},
+		{"a move to its node", "moves", `{"volume": "v", "to": "` + self + `", "alone": true}`, 201},
+		{"a move with its application", "moves", `{"volume": "v", "to": "` + self + `"}`, 403},
+		{"a move to another node", "moves", `{"volume": "v", "to": "` + string(apitest.NodeB) + `", "alone": true}`, 403},
+		{"a move to its node by a name, which is another's to choose", "moves", `{"volume": "v", "to": "a", "alone": true}`, 403},
+		{"a move of an application", "moves", `{"application": "app", "to": "` + self + `", "alone": true}`, 403},
+		{"a new volume", "volumes", `{"name": "v", "node": "b"}`, 201},
+		{"a clone", "volumes", `{"name": "v", "origin": {"volume": "w"}}`, 201},
+		{"what is not the cluster's", "volumes", `{"name": "v", "node": "b", "origin": {"adopt": "tank/secrets"}}`, 403},
 	} {
 		before := len(f.service.Calls())
-		w := f.do(pluginA, "POST", "/v1/moves", tt.body)
+		w := f.do(pluginA, "POST", "/v1/"+tt.path, tt.body)
 		if called := len(f.service.Calls()) > before; w.Code != tt.status || called != (tt.status == 201) {
 			t.Errorf("%s: %d %s, want %d; the service was called: %v", tt.rule, w.Code, w.Body, tt.status, called)
 		}

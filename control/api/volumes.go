@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/gin-gonic/gin"
 
@@ -35,10 +36,13 @@ func (a *api) catalogue(c *gin.Context, _ pki.Identity) (reply, error) {
 	return ok(catalogue), nil
 }
 
-func (a *api) createVolume(c *gin.Context, _ pki.Identity) (reply, error) {
+func (a *api) createVolume(c *gin.Context, who pki.Identity) (reply, error) {
 	var r wire.VolumeRequest
 	if err := decodeStrictly(c, &r); err != nil {
 		return reply{}, err
+	}
+	if who.Role == pki.RolePlugin && r.Origin != nil && r.Origin.Adopt != "" {
+		return reply{}, fmt.Errorf("%w: a plugin does not adopt what is not the cluster's", cluster.ErrForbidden)
 	}
 	v, err := a.service.CreateVolume(c.Request.Context(), r)
 	return created(v), err

@@ -62,6 +62,7 @@ type Driver struct {
 	// Patience replaces the constant of that name, if it is set.
 	Patience time.Duration
 
+	ctx  context.Context // of Serve
 	busy sync.WaitGroup
 }
 
@@ -141,7 +142,7 @@ func (d *Driver) do(what, name string, act func(context.Context) error) error {
 	if patience == 0 {
 		patience = Patience
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(d.ctx, patience)
 	defer cancel()
 	began := time.Now()
 	err := act(ctx)

@@ -28,9 +28,12 @@ type shelf struct {
 	mounts  map[string]string // volume by mount
 	fail    error
 	block   chan struct{} // if not nil, Mount waits for it
+	waiting chan struct{} // has room for one that waits
 }
 
-func newShelf() *shelf { return &shelf{volumes: map[string]Request{}, mounts: map[string]string{}} }
+func newShelf() *shelf {
+	return &shelf{volumes: map[string]Request{}, mounts: map[string]string{}, waiting: make(chan struct{}, 1)}
+}
 
 func (s *shelf) Create(_ context.Context, r Request) error {
 	s.mu.Lock()
@@ -50,6 +53,7 @@ func (s *shelf) Remove(_ context.Context, name string) error {
 
 func (s *shelf) Mount(ctx context.Context, name, mount string) (string, error) {
 	if s.block != nil {
+		s.waiting <- struct{}{}
 		select {
 		case <-s.block:
 		case <-ctx.Done():
@@ -233,6 +237,7 @@ func TestTakeOver(t *testing.T) {
 		_, got := e.post("VolumeDriver.Mount", `{"Name":"v","ID":"1"}`)
 		mounted <- got
 	}()
+	<-s.waiting
 	ended := make(chan struct{})
 	watched := make(chan int, 1)
 	go func() {

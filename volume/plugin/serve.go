@@ -26,8 +26,8 @@ const (
 	parting = 200 * time.Millisecond
 )
 
-// Serve answers engines on a unix socket until ctx ends, and then takes the socket away: engines do
-// not wait for a plugin whose socket is gone, but long for one that does not answer. A socket that is
+// Serve answers engines on a unix socket until ctx ends, which breaks off what is under way, and then
+// takes the socket away: engines do not wait for a plugin whose socket is gone, but long for one that does not answer. A socket that is
 // there is replaced, in one step, so that there is always somebody who answers; whoever listened on
 // it returns ErrReplaced once it has answered what it was asked.
 func (d *Driver) Serve(ctx context.Context, path string) error {
@@ -35,6 +35,7 @@ func (d *Driver) Serve(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("listen for engines: %w", err)
 	}
+	d.ctx = ctx
 	served := make(chan error, 1)
 	go func() { served <- docker.NewHandler(d).Serve(listener) }()
 	ticker := time.NewTicker(look)
