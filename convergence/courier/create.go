@@ -132,8 +132,12 @@ func differences(r wire.VolumeRequest, v cluster.Volume) error {
 // errFailed: the owner tried to make the volume and could not.
 var errFailed = fmt.Errorf("%w", cluster.ErrRefused)
 
-// askNodes is how long the owner may take before it is asked what keeps it.
-const askNodes = 500 * time.Millisecond
+const (
+	// birthPause is the time between two looks at a volume that is being made: it takes no longer.
+	birthPause = 15 * time.Millisecond
+	// askNodes is how long the owner may take before it is asked what keeps it.
+	askNodes = 500 * time.Millisecond
+)
 
 // awaitBirth waits until the owner has made a volume.
 func (c *Courier) awaitBirth(ctx context.Context, v wire.VolumeStatus) error {
@@ -146,7 +150,7 @@ func (c *Courier) awaitBirth(ctx context.Context, v wire.VolumeStatus) error {
 			}
 			asked = time.Now()
 		}
-		if !sleep(ctx, pause) {
+		if !sleep(ctx, birthPause) {
 			err := fmt.Errorf("%w: node %s has not made volume %s yet%s", cluster.ErrUnavailable, v.Names[v.Ownership.Owner], v.Volume.Name, trouble)
 			return cluster.WithHint(err, "it is made when the node can; take it back with: docker volume rm "+v.Volume.Name)
 		}

@@ -102,8 +102,7 @@ func (d *dock) commands(rounds int) ([]result, error) {
 			return []string{"create", "--name", c, "--network", "none", "-v", v + ":/data", debianImage, "sleep", "1000000"}
 		}, false},
 		{"docker start, with a mount", func(_, c string) []string { return []string{"start", c} }, true},
-		{"docker kill, with an unmount", func(_, c string) []string { return []string{"kill", c} }, true},
-		{"", func(_, c string) []string { return []string{"rm", "--force", c} }, false},
+		{"docker rm --force, with an unmount", func(_, c string) []string { return []string{"rm", "--force", c} }, true},
 		{"docker volume rm", func(v, _ string) []string { return []string{"volume", "rm", v} }, true},
 	}
 	took := map[string][]float64{} // by driver and figure
