@@ -226,25 +226,25 @@ func testModel(t *testing.T, every time.Duration) {
 	for _, node := range c.NodeNames() {
 		engines = append(engines, startPlugin(t, c, node))
 	}
-	volumes := []string{"one", "two", "three", "four"}
-	const operations = 1000
+	volumes := []string{"one", "two", "three"}
+	const operations = 2000
 	var group sync.WaitGroup
 	for _, e := range engines {
 		group.Go(func() {
 			for n := 0; n < operations/len(engines) && !t.Failed(); n++ {
 				volume := volumes[rand.IntN(len(volumes))]
 				switch dice := rand.IntN(100); {
-				case dice < 20:
+				case dice < 15:
 					m.create(e, volume)
-				case dice < 48:
+				case dice < 45:
 					m.mount(e, volume)
-				case dice < 85:
+				case dice < 80:
 					if mounted := slices.Sorted(maps.Keys(e.mounts)); len(mounted) > 0 {
 						m.unmount(e, mounted[rand.IntN(len(mounted))])
 					}
-				case dice < 90:
+				case dice < 86:
 					m.remove(e, volume)
-				case dice < 95:
+				case dice < 97:
 					_, err := c.Control().RequestMove(t.Context(), wire.MoveRequest{Volume: volume, To: c.NodeNames()[rand.IntN(3)]})
 					m.counted("move", err)
 				default:
