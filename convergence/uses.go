@@ -36,7 +36,7 @@ const (
 // Use notes that a container uses a volume, which this node must own, and returns its path once it
 // is open. A volume that this node does not own is cluster.ErrNotFound. Mount is the id of the use.
 func (a *Agent) Use(ctx context.Context, name, mount string) (string, error) {
-	taken := false
+	var taken cluster.VolumeID
 	for {
 		path, err := a.use(ctx, name, mount, &taken)
 		if err == nil {
@@ -50,7 +50,7 @@ func (a *Agent) Use(ctx context.Context, name, mount string) (string, error) {
 			case <-ctx.Done():
 			}
 		}
-		if taken {
+		if taken != "" {
 			err = errors.Join(err, a.uses.Drop(name, mount))
 		}
 		return "", err
@@ -58,21 +58,25 @@ func (a *Agent) Use(ctx context.Context, name, mount string) (string, error) {
 }
 
 // use is one try of Use. What is not so yet is cluster.ErrUnavailable. The use is taken first: see
-// package uses.
-func (a *Agent) use(ctx context.Context, name, mount string, taken *bool) (string, error) {
+// package uses. Taken is of which volume it was, by an earlier try or this one.
+func (a *Agent) use(ctx context.Context, name, mount string, taken *cluster.VolumeID) (string, error) {
 	v, err := a.ownedVolume(name)
 	if err != nil {
 		return "", err
 	}
 	here := uses.Volume{ID: v.Volume.ID, Name: name, Path: a.Backend.Path(v.Volume.ID)}
-	if !*taken {
+	if *taken == "" {
 		if err := a.uses.Take(here, mount, a.starting(ctx, name)); err != nil {
 			return "", err
 		}
-		*taken = true
+		*taken = here.ID
 	}
 	if v, err = a.ownedVolume(name); err != nil {
 		return "", err
+	}
+	if v.Volume.ID != *taken { // it was deleted, and another one has its name
+		*taken = ""
+		return "", errors.Join(fmt.Errorf("%w: volume %s is another one now", cluster.ErrUnavailable, name), a.uses.Drop(name, mount))
 	}
 	held, err := volume.Find(ctx, a.Backend, v.Volume.ID)
 	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
@@ -90,8 +94,8 @@ func (a *Agent) Release(name, mount string) error {
 	return a.uses.Drop(name, mount)
 }
 
-// ownedVolume returns the volume of that name, or that id, if this node owns it for good: a move that may have
-// been committed already is not for good.
+// ownedVolume returns the volume of that name, or that id, if this node owns it for good: not if a
+// move of it may have been committed already.
 func (a *Agent) ownedVolume(name string) (cluster.OwnedVolume, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
