@@ -75,13 +75,9 @@ func New(c *Courier) *Courier {
 
 // Run follows the control service, and tells the agent what it has missed, until ctx ends.
 func (c *Courier) Run(ctx context.Context) error {
-	go func() {
-		for sleep(ctx, time.Second) {
-			if err := c.settle(); err != nil {
-				c.Log.Error("a use that has ended is not noted", "error", err)
-			}
-		}
-	}()
+	var owing sync.WaitGroup
+	owing.Go(func() { c.keepSettling(ctx) })
+	defer owing.Wait()
 	return c.catalogue.follow(ctx, c.Control, c.Log)
 }
 

@@ -208,6 +208,32 @@ func TestMountsThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestAPluginThatEndsSaysWhatItOwes: the agent that starts again brings another one.
+func TestAPluginThatEndsSaysWhatItOwes(t *testing.T) {
+	within(t, func(t *testing.T, ctx context.Context) {
+		w := onB()
+		w.status.Ownership.Owner = "a"
+		c := w.courier(t)
+		if _, err := c.Mount(ctx, "v", "m"); err != nil {
+			t.Fatal(err)
+		}
+		w.noAgent = true
+		if err := c.Unmount(ctx, "v", "m"); err != nil {
+			t.Error(err)
+		}
+		time.AfterFunc(time.Second, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.noAgent = false
+		})
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		if err := c.Run(ended); !errors.Is(err, context.Canceled) || len(w.uses) != 0 {
+			t.Errorf("it ended with %v, and left the uses %v", err, w.uses)
+		}
+	})
+}
+
 // TestUnmountsOfAnAgentThatIsAway are made good when it is back, before the same mount begins again.
 func TestUnmountsOfAnAgentThatIsAway(t *testing.T) {
 	within(t, func(t *testing.T, ctx context.Context) {

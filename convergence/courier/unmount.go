@@ -3,6 +3,7 @@ package courier
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/drover/drover/convergence/local"
 )
@@ -17,6 +18,31 @@ func (c *Courier) Unmount(_ context.Context, name, mount string) error {
 	c.owed = append(c.owed, use{name, mount})
 	c.mu.Unlock()
 	return c.settle()
+}
+
+// lastWords is how long a Courier that ends tries to tell the agent what it has missed: when the agent
+// starts again it brings a plugin of its own, in whose place this one was.
+const lastWords = 4 * time.Second
+
+// keepSettling settles until ctx ends, and then what is left.
+func (c *Courier) keepSettling(ctx context.Context) {
+	try := func() {
+		if err := c.settle(); err != nil {
+			c.Log.Error("a use that has ended is not noted", "error", err)
+		}
+	}
+	for sleep(ctx, time.Second) {
+		try()
+	}
+	for end := time.Now().Add(lastWords); c.owes() && time.Now().Before(end); time.Sleep(2 * pause) {
+		try()
+	}
+}
+
+func (c *Courier) owes() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.owed) > 0
 }
 
 // settle tells the agent, in their order, of the uses that have ended. That it is not there is no
