@@ -157,15 +157,17 @@ func TestProcessesDieUnderContainers(t *testing.T) {
 	// The engine and the agent die, and the container is gone when they are back.
 	c.Kill("a")
 	host.StopEngine(syscall.SIGKILL)
-	restartEngineAsync := make(chan struct{})
-	go func() { defer close(restartEngineAsync); restartEngine() }()
+	started := make(chan struct{})
+	go func() { defer close(started); restartEngine() }()
 	c.Restart("a")
-	<-restartEngineAsync
+	<-started
 	c.Kill("a")
 	c.docker("a", "rm", "-f", "web")
 	c.Restart("a")
-	c.eventually("the volume is free", func() bool {
-		_, err := c.try("b", busy("data", "cat", "/data/now")...)
-		return err == nil
+	within(t, 30*time.Second, "to find the volume free", func() {
+		c.eventually("the volume is free", func() bool {
+			_, err := c.try("b", busy("data", "cat", "/data/now")...)
+			return err == nil
+		})
 	})
 }
