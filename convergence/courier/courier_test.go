@@ -48,8 +48,12 @@ func (w *world) Catalogue(ctx context.Context, since cluster.Revision, wait time
 	if err := w.call("catalogue"); err != nil {
 		return wire.Catalogue{}, false, err
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.revision == since {
+		w.mu.Unlock()
 		sleep(ctx, wait)
+		w.mu.Lock()
 		return wire.Catalogue{}, false, ctx.Err()
 	}
 	return wire.Catalogue{Revision: w.revision, Whole: since == 0, Volumes: w.brief}, true, nil
@@ -58,13 +62,18 @@ func (w *world) Catalogue(ctx context.Context, since cluster.Revision, wait time
 func (w *world) Nodes(context.Context) ([]wire.NodeStatus, error) { return w.nodes, w.call("nodes") }
 
 func (w *world) Volume(_ context.Context, name string) (wire.VolumeStatus, error) {
-	return w.status, w.call("look %s", name)
+	err := w.call("look %s", name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status, err
 }
 
 func (w *world) CreateVolume(_ context.Context, r wire.VolumeRequest) (wire.VolumeStatus, error) {
 	if err := w.call("create %s on %s", r.Name, r.Node); err != nil {
 		return w.status, err
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.status.Volume.Name != "" {
 		return w.status, cluster.ErrExists
 	}
