@@ -1,15 +1,21 @@
 package vm_test
 
 import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/internal/vm"
 )
 
 // TestPlugin has Docker make a ZFS volume with settings of its own, run PostgreSQL on it, and run it
-// again on another host with its data.
+// again on another host with its data. Then Compose does the same with a project.
 func TestPlugin(t *testing.T) {
 	c := testcluster.OnVMs(t, 2, append(agentFlags(), "--plugin")...)
 	try := func(node string, args ...string) (string, error) {
@@ -78,4 +84,63 @@ exec /usr/lib/postgresql/15/bin/postgres -D /data/db -c listen_addresses= -k /tm
 	if err != nil || !strings.Contains(string(out), "8K") {
 		t.Errorf("recordsize on b: %s, %v", out, err)
 	}
+	composed(t, c)
+}
+
+// composed brings a Compose project up on one host, takes it down, and brings it up on the other one.
+func composed(t *testing.T, c *testcluster.Cluster) {
+	t.Helper()
+	count := func(node string) int {
+		out, _ := c.VMs.Host(node).Docker("exec", "shop_db_1", "psql", "-h", "/tmp", "-U", "shop", "-tA", "postgres", "-c", "SELECT count(*) FROM visits").Output()
+		n, _ := strconv.Atoi(strings.TrimSpace(string(out))) // none while it starts
+		return n
+	}
+	seen := 0
+	for _, node := range []string{"a", "b"} {
+		compose := func(args ...string) {
+			t.Helper()
+			cmd := exec.CommandContext(t.Context(), "docker-compose", append([]string{"--project-name", "shop", "--file", "../hosts/testdata/shop.yml"}, args...)...)
+			cmd.Env = append(os.Environ(), "DOCKER_HOST=unix://"+engineOf(t, c.VMs.Host(node)), "COMPOSE_HTTP_TIMEOUT=240")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("on %s: docker-compose %s: %v\n%s", node, strings.Join(args, " "), err, out)
+			}
+		}
+		compose("up", "--detach")
+		want := seen + 2
+		for deadline := time.Now().Add(testcluster.Patience); count(node) < want; time.Sleep(time.Second) {
+			if time.Now().After(deadline) {
+				t.Fatalf("on %s there are %d rows, want %d: the data of the other host, and more", node, count(node), want)
+			}
+		}
+		compose("stop", "--timeout", "60", "app")
+		seen = count(node)
+		t.Logf("the project on %s: %d rows", node, seen)
+		compose("down", "--timeout", "60")
+	}
+}
+
+// engineOf returns a socket on this machine that leads to the engine of a host.
+func engineOf(t *testing.T, h *vm.Host) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "engine")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				cmd := h.Docker("system", "dial-stdio")
+				cmd.Stdin, cmd.Stdout = conn, conn
+				_ = cmd.Run() // the client sees its end
+			}()
+		}
+	}()
+	return path
 }
