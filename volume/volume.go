@@ -238,6 +238,9 @@ type Copy struct {
 	Epoch  cluster.Epoch    `json:"epoch"`
 	// Open: applications can write to it now.
 	Open bool `json:"open"`
+	// Unclosed: it was open, when the host lost its power say, and is not now. Close it before anything
+	// else than Open: what was acknowledged last may not be in the content yet.
+	Unclosed bool `json:"unclosed,omitempty"`
 	// Path is where applications find it when it is open.
 	Path string `json:"path"`
 	// Head is the GUID of the snapshot that the content is exactly at; empty when it was

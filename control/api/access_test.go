@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/api"
 	"github.com/drover/drover/control/api/apitest"
+	"github.com/drover/drover/control/wire"
 )
 
 // rules says who may call what: u is a user, a the node that the path names, b another one,
@@ -130,6 +132,9 @@ func TestNodesSpeakForThemselvesOnly(t *testing.T) {
 func TestPluginsAskForLittle(t *testing.T) {
 	f := newFixture(t, api.Options{})
 	self := string(apitest.NodeA)
+	f.service.Set(func(w *apitest.World) {
+		w.Volumes = []wire.VolumeStatus{{Volume: cluster.Volume{Name: "used"}, Application: "app"}, {Volume: cluster.Volume{Name: "w"}}}
+	})
 	for _, tt := range []struct {
 		rule, path, body string
 		status           int
@@ -141,6 +146,7 @@ func TestPluginsAskForLittle(t *testing.T) {
 		{"a move of an application", "moves", `{"application": "app", "to": "` + self + `", "alone": true}`, 403},
 		{"a new volume", "volumes", `{"name": "v", "node": "b"}`, 201},
 		{"a clone", "volumes", `{"name": "v", "origin": {"volume": "w"}}`, 201},
+		{"a clone of one that an application uses", "volumes", `{"name": "v", "origin": {"volume": "used"}}`, 403},
 		{"what is not the cluster's", "volumes", `{"name": "v", "node": "b", "origin": {"adopt": "tank/secrets"}}`, 403},
 	} {
 		before := len(f.service.Calls())

@@ -41,11 +41,30 @@ func (a *api) createVolume(c *gin.Context, who pki.Identity) (reply, error) {
 	if err := decodeStrictly(c, &r); err != nil {
 		return reply{}, err
 	}
-	if who.Role == pki.RolePlugin && r.Origin != nil && r.Origin.Adopt != "" {
-		return reply{}, fmt.Errorf("%w: a plugin does not adopt what is not the cluster's", cluster.ErrForbidden)
+	if who.Role == pki.RolePlugin {
+		if err := a.pluginMayCreate(r); err != nil {
+			return reply{}, err
+		}
 	}
 	v, err := a.service.CreateVolume(c.Request.Context(), r)
 	return created(v), err
+}
+
+// pluginMayCreate refuses what would give a plugin, and so its host, more than the volumes that no
+// application uses: a clone of one that is used could be moved where the volume itself can't.
+func (a *api) pluginMayCreate(r wire.VolumeRequest) error {
+	switch {
+	case r.Origin == nil:
+		return nil
+	case r.Origin.Adopt != "":
+		return fmt.Errorf("%w: a plugin does not adopt what is not the cluster's", cluster.ErrForbidden)
+	}
+	source, err := a.service.Volume(string(r.Origin.Volume))
+	if err != nil || source.Application == "" {
+		return nil // of one that is not there the service says so
+	}
+	err = fmt.Errorf("%w: volume %s is that of application %s, and a plugin does not clone those", cluster.ErrForbidden, r.Origin.Volume, source.Application)
+	return cluster.WithHint(err, "a user may: drover volume clone")
 }
 
 func (a *api) deleteVolume(c *gin.Context, _ pki.Identity) (reply, error) {

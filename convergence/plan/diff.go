@@ -138,7 +138,7 @@ func (d *differ) volume(id cluster.VolumeID) {
 
 // arrival gets ready for a volume that is to move here. Data comes by itself, from the owner.
 func (d *differ) arrival(lane string, a cluster.Arrival) {
-	d.dropOldRounds(lane, d.copies[a.Volume.ID])
+	defer d.dropOldRounds(lane, d.copies[a.Volume.ID]) // last: somebody else may hold one
 	move := d.moves[a.Move]
 	if move.Phase != cluster.PhasePrepare || move.Ready || move.Aborting || d.seen.Answered[move.ID] >= move.Attempt {
 		return
@@ -159,7 +159,7 @@ func (d *differ) foreign(lane string, id cluster.VolumeID) {
 	switch {
 	case d.deleted[id]:
 		d.removeUsers(lane, id, 0, "its volume is deleted")
-		if held.Open {
+		if held.Open || held.Unclosed {
 			d.add(lane, Step{Kind: CloseVolume, Volume: id, Reason: "the volume is deleted"})
 		}
 		if exists {
@@ -168,7 +168,7 @@ func (d *differ) foreign(lane string, id cluster.VolumeID) {
 	case known && exists && held.Epoch <= record.Epoch:
 		why := fmt.Sprintf("%s owns the volume since epoch %d", d.nodeName(record.Owner), record.Epoch)
 		d.removeUsers(lane, id, 0, why)
-		if held.Open {
+		if held.Open || held.Unclosed {
 			d.add(lane, Step{Kind: CloseVolume, Volume: id, Reason: why})
 		}
 		if held.Role == cluster.Primary {

@@ -128,6 +128,8 @@ func TestDiff(t *testing.T) {
 	}
 	closed := primary(1)
 	closed.Open = false
+	unclosed := closed
+	unclosed.Unclosed = true
 	two := replica(4, "g2", now)
 	two.Snapshots = []cluster.Snapshot{{Name: "s1", GUID: "g1"}, {Name: "kept", GUID: "k", Kept: true}, {Name: "s2", GUID: "g2"}}
 	snapped := primary(1)
@@ -322,6 +324,12 @@ func TestDiff(t *testing.T) {
 		{"short of space: not while the volume is to move",
 			on(a).owns(1, true, "", cluster.SnapshotWish{Name: "old", Epoch: 1}).holds(snapped).with(tight).
 				move(cluster.Move{From: a, To: b, Phase: cluster.PhaseWaiting}), ""},
+		{"power lost: a copy that was open then is closed before it is given up",
+			on(a).ownedBy(b, 2).holds(unclosed), "close volume data, demote volume data"},
+		{"power lost: and before it is removed",
+			on(a).holds(unclosed).with(func(w *world) { w.slice.Deleted = []cluster.VolumeID{data} }), "close volume data, remove volume data"},
+		{"power lost: its owner opens it as it is",
+			on(a).wants(db()).owns(1, true, "").holds(unclosed), "open volume data, create application db, start application db"},
 		{"no volume: what is no longer wanted is stopped",
 			on(a).runs(runtime.Spec{Application: web(), Address: "10.0.0.1"}),
 			"stop application web, remove application web"},

@@ -34,8 +34,6 @@ func (d *differ) ownedVolume(lane string, owned cluster.OwnedVolume) {
 		d.add(lane, Step{Kind: OpenVolume, Volume: v.ID, Epoch: record.Epoch, Base: record.Base,
 			Reason: fmt.Sprintf("this node owns it since epoch %d", record.Epoch)})
 	}
-	d.userSnapshots(lane, owned, held)
-	d.relieve(lane, held)
 	spec := d.specUsing(owned)
 	d.application(lane, spec.Application.Name, spec, v.ID)
 	if exists && held.LimitBytes != v.MaximumSize {
@@ -45,7 +43,11 @@ func (d *differ) ownedVolume(lane string, owned cluster.OwnedVolume) {
 	if _, leaving := d.leaving[v.ID]; !leaving { // what is only for show holds up no move
 		d.label(lane, held, labels(owned))
 	}
+	d.wishedSnapshots(lane, owned, held)
 	d.departure(lane, v.ID)
+	// Last: somebody else may hold a snapshot, and nothing shall wait for that.
+	d.unwantedSnapshots(lane, owned, held)
+	d.relieve(lane, held)
 }
 
 // appear makes the copy of an owned volume that has none: out of the trash, or for the first time.
@@ -96,7 +98,7 @@ func (d *differ) rollBack(lane string, owned cluster.OwnedVolume, held volume.Co
 	}
 	why := fmt.Sprintf("a user asked for snapshot %s", wish.Snapshot)
 	d.removeUsers(lane, record.Volume, 0, why)
-	if held.Open {
+	if held.Open || held.Unclosed {
 		d.add(lane, Step{Kind: CloseVolume, Volume: record.Volume, Reason: why})
 	}
 	d.add(lane, Step{Kind: RollbackVolume, Volume: record.Volume, Name: wish.Snapshot, Wish: wish.ID, Reason: why})
@@ -128,19 +130,21 @@ func (d *differ) specUsing(owned cluster.OwnedVolume) runtime.Spec {
 	return runtime.Spec{}
 }
 
-// userSnapshots makes the snapshots that users asked of this owner, and removes those that they
-// no longer want.
-func (d *differ) userSnapshots(lane string, owned cluster.OwnedVolume, held volume.Copy) {
-	wanted := map[cluster.SnapshotName]bool{}
+// wishedSnapshots makes the snapshots that users asked of this owner.
+func (d *differ) wishedSnapshots(lane string, owned cluster.OwnedVolume, held volume.Copy) {
 	exists := by(held.Snapshots, func(s cluster.Snapshot) cluster.SnapshotName { return s.Name })
 	for _, wish := range owned.Volume.Snapshots {
-		wanted[wish.Name] = true
 		if _, made := exists[wish.Name]; !made && wish.Epoch == owned.Ownership.Epoch {
 			d.add(lane, Step{Kind: Snapshot, Volume: owned.Volume.ID, Name: wish.Name, Reason: "a user asked for it"})
 		}
 	}
+}
+
+// unwantedSnapshots removes those that users no longer want.
+func (d *differ) unwantedSnapshots(lane string, owned cluster.OwnedVolume, held volume.Copy) {
+	wanted := by(owned.Volume.Snapshots, func(w cluster.SnapshotWish) cluster.SnapshotName { return w.Name })
 	for _, s := range held.Snapshots {
-		if s.Kept && !wanted[s.Name] {
+		if _, stays := wanted[s.Name]; s.Kept && !stays {
 			d.add(lane, Step{Kind: DropSnapshot, Volume: owned.Volume.ID, Name: s.Name, Reason: "no longer wanted"})
 		}
 	}

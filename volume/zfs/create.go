@@ -24,8 +24,9 @@ var profiles = map[string]map[string]string{
 	cluster.ProfileDatabase: {"recordsize": "16K", "logbias": "latency", "compression": "lz4", "atime": "off"},
 }
 
-// ours are the properties that Drover sets itself.
-var ours = []string{"mountpoint", "canmount", "readonly", "refquota", "zoned", "origin"}
+// ours are the properties that Drover sets itself, or leaves as they are: a host shares nothing because
+// somebody in the cluster asks for it.
+var ours = []string{"mountpoint", "canmount", "readonly", "refquota", "zoned", "origin", "sharenfs", "sharesmb"}
 
 // Create implements volume.Backend.
 func (b *Backend) Create(ctx context.Context, id cluster.VolumeID, o volume.Options) error {
@@ -94,7 +95,7 @@ func properties(o volume.Options) (map[string]string, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
 		if slices.Contains(ours, name) || strings.HasPrefix(name, "drover:") {
-			return nil, fmt.Errorf("%w: zfs.%s is set by Drover itself", cluster.ErrInvalid, name)
+			return nil, fmt.Errorf("%w: zfs.%s is not for volumes to set", cluster.ErrInvalid, name)
 		}
 		p[name] = o.Settings[name]
 	}
@@ -184,10 +185,8 @@ func (b *Backend) Adopt(ctx context.Context, id cluster.VolumeID, o volume.Optio
 		if err != nil {
 			return err
 		}
-		if d.mounted() {
-			if err := unmount(d.properties["mountpoint"].text); err != nil {
-				return err
-			}
+		if err := d.unmount(); err != nil {
+			return err
 		}
 		// It may have been in use when the power failed. What its log holds then is replayed by a
 		// mount, and whoever closes a volume that counts as open mounts it first.
@@ -216,7 +215,7 @@ func (b *Backend) adoptable(ctx context.Context, id cluster.VolumeID, o volume.O
 	if b.root == name || strings.HasPrefix(b.root, name+"/") {
 		return nil, refuse("Drover's own dataset %s is in it", b.root)
 	}
-	found, err := b.read(ctx, name, listed+",type")
+	found, err := b.read(ctx, name, listed+",type,encryptionroot")
 	if err != nil {
 		return nil, err
 	}
@@ -227,6 +226,8 @@ func (b *Backend) adoptable(ctx context.Context, id cluster.VolumeID, o volume.O
 		return nil, refuse("it has others below it, such as %s; adopt them first, each for itself", found.datasets[1].name)
 	case d.properties["type"].text != "filesystem":
 		return nil, refuse("it is a %s, not a file system", d.properties["type"].text)
+	case d.encrypted() && d.properties["encryptionroot"].text != name:
+		return nil, refuse("its encryption key is that of %s; zfs change-key gives it one of its own", d.properties["encryptionroot"].text)
 	case other != "" && other != id:
 		return nil, refuse("it is volume %s", other)
 	case d.number("refquota") > 0 && d.number("refquota") != o.LimitBytes:

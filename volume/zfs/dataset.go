@@ -26,6 +26,9 @@ const (
 	propSince = "drover:since"
 	// propOwner is "uid:gid" of the root directory, until it was mounted for the first time.
 	propOwner = "drover:owner"
+	// propArriving is the snapshot that the stream received last brings. Until it is marked it is
+	// known by this.
+	propArriving = "drover:arriving"
 	// propSnapshot marks the snapshots that Drover has made: "round", "kept" or "clone".
 	propSnapshot = "drover:snapshot"
 )
@@ -76,6 +79,11 @@ func (d *dataset) mayWrite() bool { return d.own(propOpen) == "on" }
 func (d *dataset) mounted() bool  { return d.properties["mounted"].text == "yes" }
 func (d *dataset) encrypted() bool {
 	return !slices.Contains([]string{"", "-", "off"}, d.properties["encryption"].text)
+}
+
+// openAt: applications can write to it now, and find it where they are told to look.
+func (d *dataset) openAt(path string) bool {
+	return d.mayWrite() && d.mounted() && d.properties["mountpoint"].text == path && d.own(propOwner) == ""
 }
 
 // locked: it is encrypted and its key is not loaded.
@@ -179,7 +187,7 @@ func (d *dataset) head() *snapshot {
 
 // copyOf is a dataset as the contract shows it.
 func (b *Backend) copyOf(d *dataset, all *inventory) volume.Copy {
-	c := volume.Copy{Volume: d.volume(), Role: d.role(), Epoch: d.epoch(), Open: d.mayWrite() && d.mounted(),
+	c := volume.Copy{Volume: d.volume(), Role: d.role(), Epoch: d.epoch(), Open: d.openAt(b.Path(d.volume())), Unclosed: d.mayWrite() && !d.openAt(b.Path(d.volume())),
 		Path: b.Path(d.volume()), UsedBytes: d.number("referenced"), LimitBytes: d.number("refquota"),
 		Changed: d.when(propChanged), Rollback: d.own(propRollback),
 		Labels: &volume.Labels{Name: d.own(propName), Application: cluster.AppName(d.own(propApplication))}}

@@ -14,7 +14,7 @@ import (
 // listed are the properties that are read of everything below the root.
 var listed = strings.Join([]string{"guid", "createtxg", "creation", "referenced", "used", "available", "written", "refquota", "mounted",
 	"receive_resume_token", "mountpoint", "encryption", "keystatus", "origin", "clones", propVolume, propRole, propEpoch, propOpen, propChanged, propName,
-	propApplication, propRollback, propTrash, propSince, propOwner, propSnapshot}, ",")
+	propApplication, propRollback, propTrash, propSince, propOwner, propArriving, propSnapshot}, ",")
 
 // An inventory is everything below the root, as of one moment.
 type inventory struct {
@@ -29,23 +29,24 @@ type inventory struct {
 // it out of date at once; this is for what others do.
 const inventoryAge = 2 * time.Second
 
-// list returns what is below the root. What was listed a moment ago will do.
+// list returns what is below the root. What was listed a moment ago will do, if nothing was done here
+// since it was asked for.
 func (b *Backend) list(ctx context.Context) (*inventory, error) {
 	b.mu.Lock()
-	seen, fresh := b.seen, b.fresh
-	b.fresh = true // until something is changed, also while the pool is asked
+	seen, known, changes := b.seen, b.known, b.changes
 	b.mu.Unlock()
-	if seen != nil && fresh && time.Since(seen.at) < inventoryAge {
+	if seen != nil && known == changes && time.Since(seen.at) < inventoryAge {
 		return seen, nil
 	}
 	all, err := b.ask(ctx)
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if err != nil {
-		b.fresh = false
 		return nil, err
 	}
-	b.seen = all
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if changes >= b.known { // another call may have asked later than this one
+		b.seen, b.known = all, changes
+	}
 	return all, nil
 }
 
@@ -66,7 +67,7 @@ func (b *Backend) ask(ctx context.Context) (*inventory, error) {
 func (b *Backend) changed() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.fresh = false
+	b.changes++
 }
 
 // read asks for properties of a dataset and everything below it.
@@ -88,7 +89,7 @@ func (b *Backend) read(ctx context.Context, root, properties string) (*inventory
 // parse reads what `zfs get` printed: a line per dataset, snapshot or bookmark and property.
 func parse(root, out string) (*inventory, error) {
 	all := &inventory{}
-	found := map[string]*dataset{}
+	found, said := map[string]*dataset{}, map[string]bool{}
 	at := func(name string) *dataset {
 		if found[name] == nil {
 			found[name] = &dataset{name: name, properties: map[string]value{}}
@@ -100,7 +101,12 @@ func parse(root, out string) (*inventory, error) {
 		if len(fields) != 4 {
 			return nil, fmt.Errorf("list the datasets: zfs get printed %q, which is not four fields", line)
 		}
-		v := value{fields[2], fields[3]}
+		v, told := value{fields[2], fields[3]}, fields[0]+"\t"+fields[1]
+		if said[told] {
+			// A value that came in a stream may hold whole lines: nothing of this can be believed.
+			return nil, fmt.Errorf("list the datasets: %s of %s is told twice", fields[1], fields[0])
+		}
+		said[told] = true
 		if i := strings.IndexAny(fields[0], "@#"); i >= 0 {
 			d := at(fields[0][:i])
 			marks := &d.snapshots
@@ -119,10 +125,19 @@ func parse(root, out string) (*inventory, error) {
 		for _, marks := range [][]*snapshot{d.snapshots, d.bookmarks} {
 			slices.SortFunc(marks, func(a, b *snapshot) int { return cmp.Compare(a.created(), b.created()) })
 		}
+		d.recognise()
 		all.datasets = append(all.datasets, d)
 	}
 	slices.SortFunc(all.datasets, func(a, b *dataset) int { return cmp.Compare(a.name, b.name) })
 	return all, nil
+}
+
+// recognise takes the snapshot that a stream brought for one of Drover's, also where whoever received
+// it died before it was marked.
+func (d *dataset) recognise() {
+	if s := d.snapshot(cluster.SnapshotName(d.own(propArriving))); s != nil && s.foreign() && d.role() == cluster.Replica {
+		s.properties[propSnapshot] = value{forTransfer, "local"}
+	}
 }
 
 // snapshotIn returns the last of a list, which is made if it has another name: the lines of one

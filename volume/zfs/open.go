@@ -32,9 +32,13 @@ func (b *Backend) Open(ctx context.Context, id cluster.VolumeID, epoch cluster.E
 		properties[propRole], properties[propEpoch] = string(cluster.Primary), strconv.FormatUint(uint64(epoch), 10)
 		properties[propChanged], properties["readonly"] = stamp(), "off"
 	}
-	if at := d.properties["mountpoint"].text; at != b.Path(id) && !d.mounted() {
+	if at := d.properties["mountpoint"].text; at != b.Path(id) {
 		properties["mountpoint"] = b.Path(id) // the agent was given another mount root
+		if err := d.unmount(); err != nil {
+			return "", fmt.Errorf("open volume %s: %w", id, err)
+		}
 	}
+	b.forget(d)
 	if !d.mayWrite() || len(properties) > 1 {
 		if err := set(ctx, d.name, properties); err != nil {
 			return "", fmt.Errorf("open volume %s: %w", id, err)
@@ -66,15 +70,14 @@ func mayOpen(d *dataset, epoch cluster.Epoch, base string) error {
 // mount makes the content appear at its place, and gives its root directory the owner that a new
 // volume was to have.
 func (b *Backend) mount(ctx context.Context, d *dataset) error {
-	if d.mounted() {
-		return nil
-	}
 	at := b.Path(d.volume())
-	if err := clearPlace(at); err != nil {
-		return err
-	}
-	if err := zfs(ctx, "mount", d.name); err != nil {
-		return err
+	if !d.mounted() {
+		if err := clearPlace(at); err != nil {
+			return err
+		}
+		if err := zfs(ctx, "mount", d.name); err != nil {
+			return err
+		}
 	}
 	owner := d.own(propOwner)
 	if owner == "" {
@@ -119,16 +122,36 @@ func unmount(at string) error {
 	return os.NewSyscallError("unmount "+at, err)
 }
 
-// replay mounts a copy that was open when the host lost its power. ZFS has the last writes that
-// were acknowledged in its log then, and they come into the content, and into snapshots, by a mount.
+// unmount ends the use of a dataset that is mounted.
+func (d *dataset) unmount() error {
+	if !d.mounted() {
+		return nil
+	}
+	if err := unmount(d.properties["mountpoint"].text); err != nil {
+		return err
+	}
+	d.properties["mounted"] = value{"no", "-"}
+	return nil
+}
+
+// replay mounts a copy once that was open when the host lost its power. ZFS has the last writes that
+// were acknowledged in its log then, and they come into the content, and into snapshots, by a mount;
+// one for reading is enough.
 func (b *Backend) replay(ctx context.Context, d *dataset) error {
 	if !d.mayWrite() || d.mounted() {
 		return nil
 	}
-	if err := b.mount(ctx, d); err != nil {
+	at := d.properties["mountpoint"].text
+	err := clearPlace(at)
+	if err == nil {
+		err = zfs(ctx, "mount", "-o", "ro", d.name)
+	}
+	if err == nil {
+		err = unmount(at)
+	}
+	if err != nil {
 		return fmt.Errorf("mount it once, for what its log may hold: %w", err)
 	}
-	d.properties["mounted"] = value{"yes", "-"}
 	return nil
 }
 
@@ -149,10 +172,8 @@ func (b *Backend) close(ctx context.Context, d *dataset) error {
 	if err := b.replay(ctx, d); err != nil {
 		return err
 	}
-	if d.mounted() {
-		if err := unmount(d.properties["mountpoint"].text); err != nil {
-			return err
-		}
+	if err := d.unmount(); err != nil {
+		return err
 	}
 	if !d.mayWrite() {
 		return nil

@@ -159,7 +159,7 @@ func TestWhatTheLogHolds(t *testing.T) {
 	command(t, "zpool", "export", pool)
 	command(t, "zpool", "import", "-d", dir, pool)
 	p.a.changed()
-	if c := p.copy(p.a); c.Open || c.Head != "" {
+	if c := p.copy(p.a); c.Open || !c.Unclosed || c.Head != "" {
 		t.Errorf("after the power failed the copy is %+v", c)
 	}
 	p.must(p.a.Close(t.Context(), p.id))

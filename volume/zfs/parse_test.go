@@ -116,14 +116,23 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestContentsOf has what was printed of a token on a host that has not the snapshot.
-func TestContentsOf(t *testing.T) {
+// TestToken has what was printed of a token on a host that has not the snapshot.
+func TestToken(t *testing.T) {
 	const said = "resume token contents:\nnvlist version: 0\n\tfromguid = 0x7d3b1e47a1231a3e\n\tobject = 0x1\n\toffset = 0x0\n\tbytes = 0x0\n\ttoguid = 0x5b9a8403e01355ec\n\ttoname = tank/a@s2\n"
-	if to, from := contentsOf(said); to != "s2" || from != "9023839571361864254" {
-		t.Errorf("read %q, %q", to, from)
+	if in := parseToken(said); in["toname"] != "tank/a@s2" || in["fromguid"] != "9023839571361864254" || in["toguid"] != "6600733356044015084" {
+		t.Errorf("read %v", in)
 	}
-	if to, from := contentsOf("nvlist version: 0\n\ttoname = tank/a@s1\n"); to != "s1" || from != "" {
-		t.Errorf("of a full stream: %q, %q", to, from)
+	in := parseToken("nvlist version: 0\n\tfromguid = 0x0\n\ttoname = tank/a@s1\n\trawok = 1\n")
+	if _, from := in["fromguid"]; from || in["toname"] != "tank/a@s1" || in["rawok"] != "1" {
+		t.Errorf("of a full stream: %v", in)
+	}
+}
+
+// TestForgedLines: a value that holds whole lines is found out.
+func TestForgedLines(t *testing.T) {
+	const honest = "tank/d/a\tdrover:role\treplica\tlocal\n"
+	if _, err := parse("tank/d", honest+"tank/d/a\tdrover:rollback\tx\treceived\n"+"tank/d/a\tdrover:role\tprimary\tlocal\n"); err == nil {
+		t.Error("a property that is told twice was believed")
 	}
 }
 

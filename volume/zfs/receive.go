@@ -37,13 +37,18 @@ func (b *Backend) receive(ctx context.Context, d volume.Delta, r io.Reader) erro
 	if err != nil {
 		return err
 	}
-	full := name + "@" + string(d.To)
-	s, err := snapshotAt(ctx, full)
+	return b.mark(ctx, name+"@"+string(d.To))
+}
+
+// mark makes a snapshot that was received one of Drover's, and holds it. The sender's mark has come
+// with it, but not with a stream that goes on after a cut or builds on a bookmark. It is read by itself:
+// a sender can put anything into it.
+func (b *Backend) mark(ctx context.Context, full string) error {
+	said, err := run(ctx, "zfs", "get", "-Hp", "-o", "value", propSnapshot, full)
 	if err != nil {
 		return fmt.Errorf("look for what was received: %w", err)
 	}
-	if !s.counts() {
-		// Streams that go on after a cut, or build on a bookmark, bring no properties.
+	if said != forTransfer+"\n" {
 		if err := set(ctx, full, map[string]string{propSnapshot: forTransfer}); err != nil {
 			return err
 		}
@@ -65,7 +70,7 @@ func (b *Backend) expect(ctx context.Context, d volume.Delta) (name string, args
 	}
 	switch {
 	case here != nil && len(d.Resume) > 0:
-		return here.name, []string{"receive", "-s", "-u", here.name}, nil
+		return here.name, []string{"receive", "-s", "-u", here.name}, set(ctx, here.name, map[string]string{propArriving: string(d.To)})
 	case here != nil:
 		return here.name, receiveArgs(here.name, d, b.replica(d, here.epoch(), here.own(propChanged))), nil
 	case len(d.Resume) > 0:
@@ -82,7 +87,10 @@ func (b *Backend) expect(ctx context.Context, d volume.Delta) (name string, args
 func (b *Backend) replica(d volume.Delta, epoch cluster.Epoch, changed string) map[string]string {
 	p := b.identity(d.Volume, d.Labels)
 	p[propRole], p[propEpoch], p[propChanged] = string(cluster.Replica), strconv.FormatUint(uint64(epoch), 10), changed
-	p["readonly"] = "on"
+	p["readonly"], p[propArriving] = "on", string(d.To)
+	for _, sent := range []string{propTrash, propSince, propRollback, propOwner} {
+		p[sent] = "" // whatever the sender has there
+	}
 	return p
 }
 
@@ -131,6 +139,11 @@ func (b *Backend) mayBuildOn(ctx context.Context, here *dataset, d volume.Delta)
 		return b.diverged(ctx, here)
 	case i < 0:
 		return fmt.Errorf("%w: the copy does not hold snapshot %s", cluster.ErrStale, d.From)
+	}
+	if arrived := here.own(propArriving); here.snapshot(cluster.SnapshotName(arrived)) != nil {
+		if err := b.mark(ctx, here.name+"@"+arrived); err != nil { // it may have come without anybody to mark it
+			return err
+		}
 	}
 	later := here.snapshots[i+1:]
 	if j := slices.IndexFunc(later, (*snapshot).foreign); j >= 0 {

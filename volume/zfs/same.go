@@ -39,10 +39,13 @@ func (b *Backend) unchanged(ctx context.Context, d *dataset) bool {
 	if d.encrypted() {
 		args = append(args[:1], append([]string{"-w"}, args[1:]...)...)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSilent)
+	defer cancel()
 	look := &emptyStream{}
 	err := stream(ctx, nil, look, "zfs", args...)
+	if ctx.Err() != nil {
+		return false // and the program may still be at it
+	}
 	same := err == nil && look.ended
 	if err == nil || look.changed {
 		b.mu.Lock()
@@ -52,6 +55,13 @@ func (b *Backend) unchanged(ctx context.Context, d *dataset) bool {
 		b.o.Log.Warn("cannot tell whether a copy has changed; it counts as changed", "dataset", d.name, "error", err)
 	}
 	return same
+}
+
+// forget has a dataset looked at anew, since it can be written from now on.
+func (b *Backend) forget(d *dataset) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.looked, d.name)
 }
 
 // looked is what was found of a dataset, and at which state of it.

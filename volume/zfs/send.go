@@ -54,15 +54,18 @@ func (b *Backend) sendArgs(ctx context.Context, d volume.Delta) ([]string, error
 	if d.Files {
 		return nil, fmt.Errorf("%w: the zfs backend ships to zfs only", cluster.ErrUnsupported)
 	}
-	if len(d.Resume) > 0 {
-		return []string{"-t", string(d.Resume)}, nil
-	}
 	here, err := b.find(ctx, d.Volume)
 	if err != nil {
 		return nil, err
 	}
-	if here.snapshot(d.To) == nil {
+	to := here.snapshot(d.To)
+	switch {
+	case to == nil && len(d.Resume) > 0:
+		return nil, fmt.Errorf("%w: snapshot %s, of which a part has arrived, is gone", cluster.ErrStale, d.To)
+	case to == nil:
 		return nil, fmt.Errorf("snapshot %s: %w", d.To, cluster.ErrNotFound)
+	case len(d.Resume) > 0:
+		return []string{"-t", string(d.Resume)}, mayResume(ctx, here, to, d)
 	}
 	args := []string{"-c", "-e"}
 	if b.features().has("large_blocks") {

@@ -193,6 +193,9 @@ func (b *Backend) rollback(ctx context.Context, d *dataset, to cluster.SnapshotN
 	if other := d.othersAfter(d.snapshots[i]); other != "" {
 		return fmt.Errorf("%w: %s is later, and Drover has not made it: destroy it, or choose another snapshot", cluster.ErrConflict, other)
 	}
+	if err := b.mayGo(ctx, d, later); err != nil {
+		return err
+	}
 	for _, s := range slices.Backward(later) {
 		if err := b.destroy(ctx, d.name+"@"+s.name); err != nil {
 			return err
@@ -206,6 +209,30 @@ func (b *Backend) rollback(ctx context.Context, d *dataset, to cluster.SnapshotN
 		return err
 	}
 	return set(ctx, d.name, map[string]string{propRollback: wish})
+}
+
+// mayGo looks, before the first of them is destroyed, whether snapshots can be.
+func (b *Backend) mayGo(ctx context.Context, d *dataset, later []*snapshot) error {
+	args := []string{"holds", "-H"}
+	for _, s := range later {
+		if clones := s.clones(); clones != "" {
+			return fmt.Errorf("%w: %s@%s is later, and %s is a clone of it: remove that first", cluster.ErrConflict, d.name, s.name, clones)
+		}
+		args = append(args, d.name+"@"+s.name)
+	}
+	if len(later) == 0 {
+		return nil
+	}
+	held, err := run(ctx, "zfs", args...)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(held) {
+		if fields := strings.Split(line, "\t"); len(fields) > 1 && fields[1] != holdTag {
+			return fmt.Errorf("%w: %s is later, and held by %s: zfs release it first", cluster.ErrConflict, fields[0], fields[1])
+		}
+	}
+	return nil
 }
 
 // othersAfter names a snapshot or bookmark of somebody else's that is later than s, or returns "".

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	gozfs "github.com/mistifyio/go-zfs/v4"
-
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
 )
@@ -149,35 +147,65 @@ func (b *Backend) Purge(ctx context.Context, before time.Time) error {
 // purge destroys a dataset with its snapshots. Clones of them outlive it: each takes over what it
 // shares with it.
 func (b *Backend) purge(ctx context.Context, d *dataset) error {
+	defer b.hold(d.volume())()
+	if err := b.handOver(ctx, d); err != nil {
+		return fmt.Errorf("purge %s: %w", d.name, err)
+	}
+	now, err := b.read(ctx, d.name, listed)
+	if err != nil {
+		return fmt.Errorf("purge %s: %w", d.name, err)
+	}
+	if len(now.datasets) != 1 {
+		return fmt.Errorf("%w: purge %s: somebody has made %s below it", cluster.ErrConflict, d.name, now.datasets[1].name)
+	}
+	// Asked once more for this alone: nothing is destroyed by a listing that somebody may have forged.
+	said, err := run(ctx, "zfs", "get", "-Hp", "-o", "value,source", propTrash, d.name)
+	if err != nil {
+		return fmt.Errorf("purge %s: %w", d.name, err)
+	}
+	if said != d.own(propTrash)+"\tlocal\n" {
+		return nil // it has been brought back
+	}
+	for _, s := range now.datasets[0].snapshots {
+		if err := release(ctx, d.name+"@"+s.name); err != nil {
+			return fmt.Errorf("purge %s: %w", d.name, err)
+		}
+	}
+	if err := zfs(ctx, "destroy", "-r", d.name); err != nil {
+		return fmt.Errorf("purge %s: %w", d.name, err)
+	}
+	// After a clone took over, the dataset hung on a snapshot of the clone's.
+	return errors.Join(b.forgetOrigin(ctx, d.properties["origin"].text), b.forgetOrigin(ctx, now.datasets[0].properties["origin"].text))
+}
+
+// handOver makes the clones of a dataset's snapshots independent of it: they get the snapshots up to the
+// one that they hang on. One whose name a clone has already gets another name first.
+func (b *Backend) handOver(ctx context.Context, d *dataset) error {
 	for _, s := range d.snapshots {
 		for clone := range strings.SplitSeq(s.clones(), ",") {
 			if clone == "" {
 				continue
 			}
+			has, err := b.read(ctx, clone, listed)
+			if err != nil {
+				return err
+			}
+			for _, mine := range d.snapshots {
+				if has.datasets[0].snapshot(cluster.SnapshotName(mine.name)) == nil {
+					continue
+				}
+				name := mine.name + "." + d.own(propSince)
+				if err := rename(ctx, d.name+"@"+mine.name, d.name+"@"+name); err != nil {
+					return err
+				}
+				mine.name = name
+			}
 			if err := zfs(ctx, "promote", clone); err != nil {
-				return fmt.Errorf("purge %s: %w", d.name, err)
+				return err
 			}
 		}
 	}
-	b.changed()
-	all, err := b.list(ctx)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(all.datasets, func(now *dataset) bool { return now.name == d.name })
-	if i < 0 {
-		return nil
-	}
-	for _, s := range all.datasets[i].snapshots {
-		if err := release(ctx, d.name+"@"+s.name); err != nil {
-			return fmt.Errorf("purge %s: %w", d.name, err)
-		}
-	}
-	err = library(ctx, func() error { return (&gozfs.Dataset{Name: d.name}).Destroy(gozfs.DestroyRecursive) })
-	if err != nil {
-		return fmt.Errorf("purge %s: %w", d.name, err)
-	}
-	return b.forgetOrigin(ctx, d.properties["origin"].text)
+	return nil
 }
 
 // forgetOrigin destroys the snapshot that a clone hung on, if only clones did and this was the last.
@@ -186,6 +214,9 @@ func (b *Backend) forgetOrigin(ctx context.Context, origin string) error {
 		return nil
 	}
 	s, err := snapshotAt(ctx, origin)
+	if errors.Is(err, cluster.ErrNotFound) {
+		return nil // gone, or with another clone by now
+	}
 	if err != nil || s.purpose() != forClone || s.clones() != "" {
 		return err
 	}

@@ -60,12 +60,13 @@ type Backend struct {
 	o    Options
 	lock *os.File
 
-	mu     sync.Mutex
-	busy   map[cluster.VolumeID]*sync.Mutex
-	seen   *inventory // what was listed last; it may be out of date
-	fresh  bool       // nothing was changed here since
-	probed *features
-	looked map[string]looked // by dataset
+	mu   sync.Mutex
+	busy map[cluster.VolumeID]*sync.Mutex
+	seen *inventory // what was listed last; it may be out of date
+	// changes counts what was done here; known is how many there were when seen was asked for.
+	changes, known uint64
+	probed         *features
+	looked         map[string]looked // by dataset
 }
 
 // Open takes the dataset for this process alone. It need not be there yet: a pool that is missing
@@ -143,7 +144,7 @@ func (b *Backend) Copies(ctx context.Context) ([]volume.Copy, error) {
 
 // Properties implements volume.Backend.
 func (b *Backend) Properties() volume.Properties {
-	p := volume.Properties{Name: "zfs", Instant: true, Resumable: true, Enforced: true, Bases: true}
+	p := volume.Properties{Name: "zfs", Instant: true, Resumable: true, Enforced: true, Bases: b.features().has("bookmarks")}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	all, err := b.list(ctx)

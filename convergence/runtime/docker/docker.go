@@ -148,8 +148,22 @@ func (r *Runtime) answers(ctx context.Context) error {
 	return fmt.Errorf("%w: the Docker engine does not answer: %w", cluster.ErrUnavailable, err)
 }
 
-// Instances implements runtime.Runtime.
+// Instances implements runtime.Runtime. An engine that answers for one container and hangs for another
+// must not keep the whole node waiting: then it counts as one that does not answer.
 func (r *Runtime) Instances(ctx context.Context) ([]runtime.Instance, error) {
+	bounded, cancel := context.WithTimeout(ctx, listWait)
+	defer cancel()
+	seen, err := r.instances(bounded)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, cluster.ErrUnavailable) {
+		err = fmt.Errorf("%w: the Docker engine: %v", cluster.ErrUnavailable, err)
+	}
+	return seen, err
+}
+
+// listWait bounds a look at all containers.
+const listWait = 15 * time.Second
+
+func (r *Runtime) instances(ctx context.Context) ([]runtime.Instance, error) {
 	if err := r.answers(ctx); err != nil {
 		return nil, err
 	}

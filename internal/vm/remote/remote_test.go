@@ -64,10 +64,13 @@ func TestCommands(t *testing.T) {
 			cmd := client("sh", "-c", row.script)
 			var out, trouble bytes.Buffer
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(row.in), &out, &trouble
-			if strings.Contains(row.script, "STOP") {
-				go thaw(cmd)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
 			}
-			_ = cmd.Run()
+			if strings.Contains(row.script, "STOP") {
+				thaw(cmd.Process)
+			}
+			_ = cmd.Wait() // its status is looked at below
 			if got := cmd.ProcessState.ExitCode(); got != row.status || out.String() != row.out || trouble.String() != row.trouble {
 				t.Errorf("status %d, output %q, errors %q; want %d, %q, %q", got, &out, &trouble, row.status, row.out, row.trouble)
 			}
@@ -76,11 +79,11 @@ func TestCommands(t *testing.T) {
 }
 
 // thaw lets a client go on as soon as it has stopped.
-func thaw(cmd *exec.Cmd) {
+func thaw(client *os.Process) {
 	for range 1000 {
 		time.Sleep(5 * time.Millisecond) // there is nothing to wait on
-		if cmd.Process != nil && state(cmd.Process.Pid) == "T" {
-			_ = cmd.Process.Signal(syscall.SIGCONT)
+		if state(client.Pid) == "T" {
+			_ = client.Signal(syscall.SIGCONT)
 			return
 		}
 	}
