@@ -70,16 +70,8 @@ func (n *Network) make(ctx context.Context, count int, images []Image) error {
 
 // prepare makes what all hosts start from, and returns their disk.
 func (n *Network) prepare(ctx context.Context, images []Image) (base string, err error) {
-	cache, unlock, err := debian.Lock("vm")
-	if err != nil {
+	if n.kernel, base, err = stock(ctx, images); err != nil {
 		return "", err
-	}
-	defer unlock()
-	if n.kernel, err = findKernel(ctx, cache); err != nil {
-		return "", err
-	}
-	if base, err = hostDisk(ctx, cache, n.kernel, images); err != nil {
-		return "", fmt.Errorf("make the disk of the hosts: %w", err)
 	}
 	n.on = filepath.Join(n.dir, "on")
 	build := exec.CommandContext(ctx, "go", "build", "-o", n.on, "github.com/drover/drover/internal/vm/on")
@@ -88,6 +80,28 @@ func (n *Network) prepare(ctx context.Context, images []Image) (base string, err
 		return "", err
 	}
 	return base, n.packInitrd()
+}
+
+// Prepare makes what New keeps in the cache, if it is not there.
+func Prepare(ctx context.Context, images ...Image) error {
+	_, _, err := stock(ctx, images)
+	return err
+}
+
+// stock returns the kernel and the disk that hosts start from.
+func stock(ctx context.Context, images []Image) (k kernel, base string, err error) {
+	cache, unlock, err := debian.Lock("vm")
+	if err != nil {
+		return k, "", err
+	}
+	defer unlock()
+	if k, err = findKernel(ctx, cache); err != nil {
+		return k, "", err
+	}
+	if base, err = hostDisk(ctx, cache, k, images); err != nil {
+		return k, "", fmt.Errorf("make the disk of the hosts: %w", err)
+	}
+	return k, base, nil
 }
 
 func (n *Network) packInitrd() error {
