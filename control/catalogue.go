@@ -32,15 +32,27 @@ func (c *catalogue) after(revision cluster.Revision) int {
 	return at
 }
 
+// newest returns the revision of the last entry.
+func (c *catalogue) newest() cluster.Revision {
+	if len(c.entries) == 0 {
+		return c.from
+	}
+	return c.entries[len(c.entries)-1].revision
+}
+
 // Catalogue returns the volumes that changed since a revision, and all of them if that is of an
-// earlier life of the service. It waits until there are any, or returns the error of ctx.
+// earlier life of the service, or of one that is to come: the store was restored from a copy. It waits
+// until there are any, or returns the error of ctx.
 func (s *Service) Catalogue(ctx context.Context, since cluster.Revision) (wire.Catalogue, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		c := wire.Catalogue{Revision: max(since, s.catalogue.from), Whole: since < s.catalogue.from, Volumes: []wire.VolumeBrief{}}
-		for _, e := range s.catalogue.entries[s.catalogue.after(since):] {
-			c.Revision = e.revision
+		c := wire.Catalogue{Revision: s.catalogue.newest(), Volumes: []wire.VolumeBrief{}}
+		known := since
+		if since < s.catalogue.from || since > c.Revision {
+			c.Whole, known = true, 0
+		}
+		for _, e := range s.catalogue.entries[s.catalogue.after(known):] {
 			if !e.brief.Gone || !c.Whole {
 				c.Volumes = append(c.Volumes, e.brief)
 			}

@@ -47,6 +47,9 @@ func TestTheCatalogueTellsWhatChanged(t *testing.T) {
 		if len(deleted.Volumes) != 1 || deleted.Volumes[0].Name != "two" || !deleted.Volumes[0].Gone {
 			t.Errorf("after a deletion: %+v", deleted)
 		}
+		if ahead, _ := l.changes(deleted.Revision + 1); !ahead.Whole || len(ahead.Volumes) != 1 || ahead.Revision != deleted.Revision {
+			t.Errorf("to who knows of changes that a restored store has not seen: %+v", ahead)
+		}
 		l.restart()
 		if again, _ := l.changes(deleted.Revision); !again.Whole || len(again.Volumes) != 1 || again.Revision <= deleted.Revision {
 			t.Errorf("after a restart of the service: %+v", again)

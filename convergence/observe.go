@@ -94,6 +94,10 @@ func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
 	if seen.InstancesUnknown != "" { // a report would say that there are none
 		return cluster.NodeState{}, "", errors.New(seen.InstancesUnknown)
 	}
+	users := make([][]string, len(seen.Copies)) // of each copy; the book has a lock of its own
+	for i, c := range seen.Copies {
+		users[i] = a.uses.Users(c.Volume)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := cluster.NodeState{Node: a.Node.ID, Era: a.Node.Era, Seen: a.acted, Conflicts: a.conflicts,
@@ -101,9 +105,9 @@ func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
 	for _, i := range seen.Instances {
 		s.Applications = append(s.Applications, a.applicationState(i))
 	}
-	for _, c := range seen.Copies {
+	for i, c := range seen.Copies {
 		v := volumeState(c)
-		v.Users = a.uses.Users(c.Volume)
+		v.Users = users[i]
 		s.Volumes = append(s.Volumes, v)
 	}
 	s.Steps = a.stepStates()

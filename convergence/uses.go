@@ -36,6 +36,7 @@ const (
 // Use notes that a container uses a volume, which this node must own, and returns its path once it
 // is open. A volume that this node does not own is cluster.ErrNotFound. Mount is the id of the use.
 func (a *Agent) Use(ctx context.Context, name, mount string) (string, error) {
+	defer a.uses.Start()()
 	var taken cluster.VolumeID
 	for {
 		path, err := a.use(ctx, name, mount, &taken)
@@ -51,7 +52,7 @@ func (a *Agent) Use(ctx context.Context, name, mount string) (string, error) {
 			}
 		}
 		if taken != "" {
-			err = errors.Join(err, a.uses.Drop(name, mount))
+			err = errors.Join(err, a.uses.Drop(mount)) // what this call took, and no more
 		}
 		return "", err
 	}
@@ -64,7 +65,7 @@ func (a *Agent) use(ctx context.Context, name, mount string, taken *cluster.Volu
 	if err != nil {
 		return "", err
 	}
-	here := uses.Volume{ID: v.Volume.ID, Name: name, Path: a.Backend.Path(v.Volume.ID)}
+	here := a.usable(v)
 	if *taken == "" {
 		if err := a.uses.Take(here, mount, a.starting(ctx, name)); err != nil {
 			return "", err
@@ -76,7 +77,7 @@ func (a *Agent) use(ctx context.Context, name, mount string, taken *cluster.Volu
 	}
 	if v.Volume.ID != *taken { // it was deleted, and another one has its name
 		*taken = ""
-		return "", errors.Join(fmt.Errorf("%w: volume %s is another one now", cluster.ErrUnavailable, name), a.uses.Drop(name, mount))
+		return "", errors.Join(fmt.Errorf("%w: volume %s is another one now", cluster.ErrUnavailable, name), a.uses.Drop(mount))
 	}
 	held, err := volume.Find(ctx, a.Backend, v.Volume.ID)
 	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
@@ -85,13 +86,25 @@ func (a *Agent) use(ctx context.Context, name, mount string, taken *cluster.Volu
 	if err != nil || !held.Open || held.Role != cluster.Primary || held.Epoch != v.Ownership.Epoch {
 		return "", fmt.Errorf("%w: volume %s is not open yet%s", cluster.ErrUnavailable, name, a.trouble(v.Volume.ID))
 	}
+	still, err := a.uses.Renew(v.Volume.ID, mount)
+	if err != nil {
+		return "", err
+	}
+	if !still { // whoever wanted to close the volume may have begun to
+		*taken = ""
+		return "", fmt.Errorf("%w: the use of volume %s was ended meanwhile", cluster.ErrUnavailable, name)
+	}
 	return held.Path, nil
 }
 
-// Release notes that a use has ended.
-func (a *Agent) Release(name, mount string) error {
+func (a *Agent) usable(v cluster.OwnedVolume) uses.Volume {
+	return uses.Volume{ID: v.Volume.ID, Name: v.Volume.Name, Path: a.Backend.Path(v.Volume.ID)}
+}
+
+// Release notes that a use has ended. What the container calls the volume does not matter.
+func (a *Agent) Release(_, mount string) error {
 	defer a.signal(a.report)
-	return a.uses.Drop(name, mount)
+	return a.uses.Drop(mount)
 }
 
 // ownedVolume returns the volume of that name, or that id, if this node owns it for good: not if a
@@ -164,38 +177,30 @@ func (a *Agent) containers(ctx context.Context) []runtime.Container {
 	return append([]runtime.Container{}, all...)
 }
 
-// keepUses holds the uses of volumes against what the engine says: at start, for those that began or
-// ended while nobody listened, and while there are any.
+// keepUses holds the uses of volumes against what the engine says: also when there are none, for
+// those that began while nobody listened, or when it was not known yet which volumes are here.
 func (a *Agent) keepUses(ctx context.Context) error {
-	asked := false
 	for ctx.Err() == nil {
-		used, nameless := a.uses.Used()
-		if !asked || used {
-			asked = a.rebuildUses(ctx) || asked
-		}
 		tick := rebuildTick
-		if nameless {
+		if a.uses.Nameless() {
 			tick = time.Second
 		}
+		a.rebuildUses(ctx)
 		sleep(ctx, tick)
 	}
 	return ctx.Err()
 }
 
-func (a *Agent) rebuildUses(ctx context.Context) bool {
-	all := a.containers(ctx)
-	if all == nil {
-		return false
-	}
+func (a *Agent) rebuildUses(ctx context.Context) {
+	ask := func() []runtime.Container { return a.containers(ctx) }
 	find := func(name string) (uses.Volume, bool) {
 		v, err := a.ownedVolume(name)
-		return uses.Volume{ID: v.Volume.ID, Name: name, Path: a.Backend.Path(v.Volume.ID)}, err == nil
+		return a.usable(v), err == nil
 	}
-	if err := a.uses.Rebuild(all, find, func(path string) bool { return inuse.By(path) != "" }); err != nil {
+	if err := a.uses.Rebuild(ask, find, func(path string) bool { return inuse.By(path) != "" }); err != nil {
 		a.Log.Error("cannot keep who uses volumes", "error", err)
 	}
 	a.signal(a.report)
-	return true
 }
 
 // serveLocally answers the plugin of the container engine. An agent that cannot is of use all the

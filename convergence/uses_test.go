@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,6 +116,103 @@ func TestAUsedVolumeStays(t *testing.T) {
 	}
 	if err := a.closeVolume(t.Context(), step); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAUseThatFailsTakesBackItsOwn: the engine mounts again for a container that runs.
+func TestAUseThatFailsTakesBackItsOwn(t *testing.T) {
+	a, h := newUsedAgent(t)
+	open := func() error { _, err := h.Open(t.Context(), data, 1, ""); return err }
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Use(t.Context(), "pgdata", "m"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(t.Context(), data); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Use(soon(t), "pgdata", "m"); err == nil || len(a.uses.Users(data)) != 1 {
+		t.Errorf("a second use of a volume that is closed: %v; used by %v", err, a.uses.Users(data))
+	}
+	if err := errors.Join(open(), a.Release("pgdata", "m")); err != nil || len(a.uses.Users(data)) != 0 {
+		t.Errorf("the first one ended: %v; used by %v", err, a.uses.Users(data))
+	}
+}
+
+// TestAUseThatIsEndedWhileItWaits is taken again: there is no path without one.
+func TestAUseThatIsEndedWhileItWaits(t *testing.T) {
+	a, h := newUsedAgent(t)
+	ended := make(chan error, 1)
+	time.AfterFunc(100*time.Millisecond, func() {
+		released := a.Release("pgdata", "m")
+		_, err := h.Open(context.Background(), data, 1, "")
+		ended <- errors.Join(released, err)
+	})
+	if _, err := a.Use(t.Context(), "pgdata", "m"); err != nil || <-ended != nil {
+		t.Fatal(err)
+	}
+	if users := a.uses.Users(data); len(users) != 1 {
+		t.Errorf("it has the path, and the volume is used by %v", users)
+	}
+}
+
+// A bystander is an engine with one container, which uses a volume.
+type bystander struct{}
+
+func (bystander) Containers(context.Context) ([]runtime.Container, error) {
+	return []runtime.Container{{ID: "1", Name: "web", Volumes: []string{"pgdata"}, Running: true}}, nil
+}
+
+// TestReportsAndTheEngineDoNotWaitForEachOther: the agent and its book of uses have a lock each.
+func TestReportsAndTheEngineDoNotWaitForEachOther(t *testing.T) {
+	a, _ := newUsedAgent(t)
+	a.Engine = bystander{}
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			for range 500 {
+				a.rebuildUses(t.Context())
+			}
+		})
+		group.Go(func() {
+			for range 500 {
+				if _, _, err := a.state(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); group.Wait() }()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("they wait for each other")
+	}
+	if users := a.uses.Users(data); !slices.Equal(users, []string{"container web"}) {
+		t.Errorf("used by %v", users)
+	}
+}
+
+// TestAVolumeIsKnownByNameAndById: it has one page, and that one name.
+func TestAVolumeIsKnownByNameAndById(t *testing.T) {
+	a, h := newUsedAgent(t)
+	if _, err := h.Open(t.Context(), data, 1, ""); err != nil {
+		t.Fatal(err)
+	}
+	for mount, name := range map[string]string{"m": "pgdata", "n": string(data)} {
+		if _, err := a.Use(t.Context(), name, mount); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for mount, name := range map[string]string{"m": "pgdata", "n": string(data)} {
+		if err := a.Release(name, mount); err != nil {
+			t.Error(err)
+		}
+	}
+	if users := a.uses.Users(data); len(users) != 0 {
+		t.Errorf("both have ended, and it is used by %v", users)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,7 +85,7 @@ func keepPlugin(ctx context.Context, o agentOptions, log *slog.Logger) error {
 		return err
 	}
 	defer out.Close()
-	for {
+	for ctx.Err() == nil {
 		cmd := exec.CommandContext(ctx, program, "plugin", "--control", o.control, "--data", o.data, "--pki", o.pki, "--socket", o.pluginSocket)
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = 5 * time.Second
@@ -95,14 +96,31 @@ func keepPlugin(ctx context.Context, o agentOptions, log *slog.Logger) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
-			log.Error("another plugin took over the socket, and this agent runs none any more", "socket", o.pluginSocket)
-			<-ctx.Done()
-			return ctx.Err()
+			log.Error("another plugin took over the socket, and this agent runs none until nobody answers there", "socket", o.pluginSocket)
+			awaitSilence(ctx, o.pluginSocket)
+			continue
 		}
 		log.Error("the Docker plugin has ended and is started again", "error", err, "log", out.Name())
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
 		}
+	}
+	return ctx.Err()
+}
+
+// awaitSilence waits until nobody listens on a socket, or ctx ends.
+func awaitSilence(ctx context.Context, socket string) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			return
+		}
+		conn.Close()
 	}
 }

@@ -282,6 +282,46 @@ func TestUnmountsOfAnAgentThatIsAway(t *testing.T) {
 	})
 }
 
+// TestAMountWaitsForItsEndToBeTold: an agent that comes back between the two would end the new use.
+func TestAMountWaitsForItsEndToBeTold(t *testing.T) {
+	within(t, func(t *testing.T, ctx context.Context) {
+		w := onB()
+		w.status.Ownership.Owner = "a"
+		c := w.courier(t)
+		c.Agent = hardOfHearing{w, time.Now().Add(time.Second)}
+		if _, err := c.Mount(ctx, "v", "m"); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Unmount(ctx, "v", "m"); err != nil {
+			t.Error(err)
+		}
+		for _, mount := range []string{"other", "m"} {
+			if _, err := c.Mount(ctx, "v", mount); err != nil {
+				t.Error(err)
+			}
+			if waits := time.Since(c.Agent.(hardOfHearing).until) >= 0; waits != (mount == "m") {
+				t.Errorf("mount %s waited: %t", mount, waits)
+			}
+		}
+		if err := c.settle(); err != nil || !slices.Equal(w.uses, []string{"other", "m"}) {
+			t.Errorf("uses %v, %v", w.uses, err)
+		}
+	})
+}
+
+// A hardOfHearing agent hears of no end until then.
+type hardOfHearing struct {
+	*world
+	until time.Time
+}
+
+func (h hardOfHearing) Release(volume, mount string) error {
+	if time.Now().Before(h.until) {
+		return local.ErrAway
+	}
+	return h.world.Release(volume, mount)
+}
+
 func TestCreateWaitsForTheOwner(t *testing.T) {
 	within(t, func(t *testing.T, ctx context.Context) {
 		w := &world{}

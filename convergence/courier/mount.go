@@ -18,6 +18,12 @@ func (c *Courier) Mount(ctx context.Context, name, mount string) (string, error)
 		if err := c.settle(); err != nil { // an engine uses the same mount again
 			return "", err
 		}
+		if c.owes(mount) { // the agent would hear of the end after the beginning
+			if sleep(ctx, 4*pause) {
+				continue
+			}
+			return "", local.ErrAway
+		}
 		path, err := c.Agent.Use(ctx, name, mount)
 		switch {
 		case err == nil:

@@ -3,6 +3,7 @@ package courier
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/drover/drover/convergence/local"
@@ -34,15 +35,22 @@ func (c *Courier) keepSettling(ctx context.Context) {
 	for sleep(ctx, time.Second) {
 		try()
 	}
-	for end := time.Now().Add(lastWords); c.owes() && time.Now().Before(end); time.Sleep(2 * pause) {
+	for end := time.Now().Add(lastWords); c.owesAny() && time.Now().Before(end); time.Sleep(2 * pause) {
 		try()
 	}
 }
 
-func (c *Courier) owes() bool {
+func (c *Courier) owesAny() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.owed) > 0
+}
+
+// owes reports whether the agent has yet to hear that a use has ended.
+func (c *Courier) owes(mount string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.owed, func(u use) bool { return u.mount == mount })
 }
 
 // settle tells the agent, in their order, of the uses that have ended. That it is not there is no

@@ -31,12 +31,40 @@ func Diff(slice cluster.Slice, seen Observed, now time.Time) Plan {
 	return d.plan()
 }
 
-// unused decides on the volumes of this node that no application uses, and on nothing else.
+// unused brings up the volumes of this node that no application uses, and gets ready for those that
+// are to come, and does nothing else.
 func (d *differ) unused() {
+	if d.seen.VolumesUnknown != "" {
+		return
+	}
+	undecided := func(id cluster.VolumeID) bool { _, is := d.seen.Undecided[id]; return is }
 	for _, owned := range d.slice.Volumes {
-		if _, undecided := d.seen.Undecided[owned.Volume.ID]; owned.Application == "" && !undecided && d.seen.VolumesUnknown == "" {
-			d.ownedVolume(string(owned.Volume.ID), owned)
+		if id := owned.Volume.ID; owned.Application == "" && !undecided(id) {
+			d.ownedVolume(string(id), owned)
+			d.leaveOpen(string(id))
 		}
+	}
+	for _, arrival := range d.slice.Arriving {
+		id := arrival.Volume.ID
+		if _, owned := d.owned[id]; arrival.Application == nil && !undecided(id) && !owned {
+			d.arrival(string(id), arrival)
+		}
+	}
+}
+
+// leaveOpen cuts a lane off before the first step that takes a volume away from whoever uses it: an
+// application may, of an earlier configuration.
+func (d *differ) leaveOpen(lane string) {
+	l, ok := d.lanes[lane]
+	if !ok {
+		return
+	}
+	takes := func(s Step) bool { return s.Kind == CloseVolume || s.Kind == RollbackVolume || s.Kind == HandOff }
+	if at := slices.IndexFunc(l.Steps, takes); at >= 0 {
+		l.Steps = l.Steps[:at]
+	}
+	if len(l.Steps) == 0 {
+		delete(d.lanes, lane)
 	}
 }
 

@@ -149,6 +149,8 @@ func TestDiff(t *testing.T) {
 		}
 	}
 	tight := func(w *world) { w.seen.Tight = true }
+	noEngine := func(w *world) { w.seen.InstancesUnknown = "no engine" }
+	alone := func(w *world) { w.slice.Arriving[0].Application = nil }
 	unwanted := func(w *world) { w.slice.Owners[0].Unwanted = []cluster.SnapshotName{"kept"} }
 	labeled := func(c volume.Copy, l volume.Labels) volume.Copy { c.Labels = &l; return c }
 
@@ -310,11 +312,18 @@ func TestDiff(t *testing.T) {
 			on(a).wants(db()).owns(2, true, "").holds(limited(primary(2), 5)).runs(dbSpec(2)),
 			"resize volume " + string(data)},
 		{"applications out of sight: a volume that one uses is left as it is",
-			on(a).wants(db(), web()).owns(2, true, "base").usedBy("db").holds(replica(1, "base", now)).with(func(w *world) { w.seen.InstancesUnknown = "no engine" }),
-			""},
+			on(a).wants(db(), web()).owns(2, true, "base").usedBy("db").holds(replica(1, "base", now)).with(noEngine), ""},
 		{"applications out of sight: a volume that none uses is opened",
-			on(a).wants(web()).owns(2, true, "base").holds(replica(1, "base", now)).with(func(w *world) { w.seen.InstancesUnknown = "no engine" }),
+			on(a).wants(web()).owns(2, true, "base").holds(replica(1, "base", now)).with(noEngine),
 			"open volume data"},
+		{"applications out of sight: no volume leaves, one of an earlier configuration may use it",
+			on(a).owns(1, true, "").holds(primary(1)).move(cluster.Move{From: a, To: b, Phase: cluster.PhasePrepare, Ready: true}).with(noEngine), ""},
+		{"applications out of sight: nor does it go back to a snapshot",
+			on(a).owns(1, true, "", cluster.SnapshotWish{Name: "old", Epoch: 1}).holds(snapped).with(goBack(1)).with(noEngine), ""},
+		{"applications out of sight: a volume without one may arrive",
+			on(b).move(cluster.Move{From: a, To: b, Phase: cluster.PhasePrepare}).with(alone).with(noEngine), "get ready data"},
+		{"applications out of sight: one with an application waits",
+			on(b).move(cluster.Move{From: a, To: b, Phase: cluster.PhasePrepare}).with(noEngine), ""},
 		{"no volume: it is created and started in a lane of its own",
 			on(a).wants(web(), db()).owns(1, true, "").holds(primary(1)).runs(dbSpec(1)),
 			"create application web, start application web"},

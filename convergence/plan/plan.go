@@ -120,8 +120,8 @@ type Plan struct {
 type Observed struct {
 	Instances []runtime.Instance
 	// InstancesUnknown says why there is no telling which applications run. Then nothing is done to
-	// them, nor to volumes that one uses. Others are brought up: what runs the applications, an engine
-	// that starts say, may wait for them itself.
+	// them, nor to volumes that one uses. Others are brought up, and may arrive: what runs the
+	// applications, an engine that starts say, may wait for them itself. None is taken away.
 	InstancesUnknown string
 	Copies           []volume.Copy
 	// Trash holds the copies that were removed. It may be left out if no volume that this node owns

@@ -2,80 +2,176 @@ package uses
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/convergence/runtime"
 )
 
-// young is how long Docker may take from a mount to a container that runs: above its own time-outs.
+// young is how long Docker may take from a mount to the next one, or to a container that runs: above
+// its own time-outs.
 const young = 3 * time.Minute
 
 // containerMount begins the ids of uses that are known by their container alone.
 const containerMount = "container:"
 
-// Used reports whether anything is used, and whether of any use it is not known whose it is.
-func (b *Book) Used() (used, nameless bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, p := range b.pages {
+// Nameless reports whether of any use it is not known whose it is.
+func (b *Book) Nameless() bool {
+	for _, p := range b.all() {
 		for _, use := range p.Uses {
-			nameless = nameless || use.Container == ""
+			if use.Container == "" {
+				return true
+			}
 		}
 	}
-	return len(b.pages) > 0, nameless
+	return false
+}
+
+// all returns the pages as they are. Nobody changes the uses of one: a change makes others.
+func (b *Book) all() map[cluster.VolumeID]Page {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.pages)
 }
 
 // Rebuild brings the book in line with the containers that there are: uses whose end nobody heard of
 // end, unless somebody else still has the volume mounted, and containers that use a volume without
-// a word in the book get one. Find returns the volume of a name, if it is here.
-func (b *Book) Rebuild(containers []runtime.Container, find func(name string) (Volume, bool), mounted func(path string) bool) error {
-	running := map[string][]runtime.Container{} // by the name of the volume
+// a word in the book get one. What changes while it looks is left for the next time.
+//
+// Ask returns the containers, nil if there is no telling. Find returns the volume that a container
+// calls by a name or an id, if it is here.
+func (b *Book) Rebuild(ask func() []runtime.Container, find func(name string) (Volume, bool), mounted func(path string) bool) error {
+	before := b.all()
+	containers := ask()
+	if containers == nil {
+		return nil
+	}
+	have := byVolume(containers, before, find)
+	var errs []error
+	for _, h := range have {
+		if h.here {
+			errs = append(errs, b.add(before, h))
+		}
+	}
+	for id, p := range before {
+		errs = append(errs, b.endOver(before, p, have[id], mounted))
+	}
+	return errors.Join(errs...)
+}
+
+// holders are the containers that have a volume.
+type holders struct {
+	volume Volume
+	// here: this node owns it.
+	here bool
+	// running are those of them that run. The others may be about to.
+	running []runtime.Container
+}
+
+// byVolume returns the holders of each volume that is here or in the book. A container calls it by
+// its name or its id; also while it can't be found here, its holders are.
+func byVolume(containers []runtime.Container, pages map[cluster.VolumeID]Page, find func(string) (Volume, bool)) map[cluster.VolumeID]holders {
+	have := map[cluster.VolumeID]holders{}
 	for _, c := range containers {
 		for _, name := range c.Volumes {
-			if c.Running && !slices.ContainsFunc(running[name], func(other runtime.Container) bool { return other.ID == c.ID }) {
-				running[name] = append(running[name], c)
+			v, here := find(name)
+			if !here {
+				v = volumeOf(pages, name)
+			}
+			h := have[v.ID]
+			h.volume, h.here = v, here
+			if c.Running && !slices.ContainsFunc(h.running, func(other runtime.Container) bool { return other.ID == c.ID }) {
+				h.running = append(h.running, c)
+			}
+			have[v.ID] = h
+		}
+	}
+	delete(have, "")
+	return have
+}
+
+func volumeOf(pages map[cluster.VolumeID]Page, name string) Volume {
+	for id, p := range pages {
+		if string(id) == name || p.Volume.Name == name {
+			return p.Volume
+		}
+	}
+	return Volume{}
+}
+
+// endOver ends the uses of a page that are over. It looks whether the volume is mounted, which takes
+// a while, only if any is.
+func (b *Book) endOver(before map[cluster.VolumeID]Page, p Page, h holders, mounted func(path string) bool) error {
+	var errs []error
+	free := len(h.running) > 0 // then who has it mounted is known
+	for mount, use := range p.Uses {
+		if !h.over(use, before) {
+			continue
+		}
+		if free = free || !mounted(p.Volume.Path); !free {
+			break
+		}
+		errs = append(errs, b.endIf(p.Volume.ID, mount, use, h))
+	}
+	return errors.Join(errs...)
+}
+
+// endIf ends a use that is still as it was, and over.
+func (b *Book) endIf(id cluster.VolumeID, mount string, was Use, h holders) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pages[id]
+	if use, there := p.Uses[mount]; !there || use != was || b.starting > 0 || !h.over(use, b.pages) {
+		return nil
+	}
+	return b.end(p, mount)
+}
+
+// over reports whether no container accounts for a use. Docker does not say which mount is whose, so
+// as long as one that runs is not named by another use, all may be its. One that does not run may be
+// starting, unless it is gone altogether.
+func (h holders) over(use Use, pages map[cluster.VolumeID]Page) bool {
+	named := use.Container != ""
+	switch {
+	case named && slices.ContainsFunc(h.running, func(c runtime.Container) bool { return c.Name == use.Container }):
+		return false
+	case !named && len(h.running) > 0:
+		return false
+	case named && h.volume.ID == "": // no container has the volume
+		return true
+	default:
+		return time.Since(newest(pages, use)) >= young
+	}
+}
+
+// newest returns when a use began last, of any volume, that may be of the same container: that may
+// wait for another volume for as long as it had the first one.
+func newest(pages map[cluster.VolumeID]Page, use Use) time.Time {
+	since := use.Since
+	for _, p := range pages {
+		for _, other := range p.Uses {
+			same := other.Container == use.Container || other.Container == "" || use.Container == ""
+			if same && other.Since.After(since) {
+				since = other.Since
 			}
 		}
 	}
+	return since
+}
+
+// add names the uses of a volume that have no name, and makes those that are missing, if it has the
+// uses that it had before.
+func (b *Book) add(before map[cluster.VolumeID]Page, h holders) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var errs []error
-	for _, p := range b.pages {
-		errs = append(errs, b.endOld(p, running[p.Volume.Name], mounted))
-	}
-	for name, users := range running {
-		if v, here := find(name); here {
-			errs = append(errs, b.add(v, users))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// endOld ends the uses of a page that no container accounts for. Docker does not say which mount is
-// whose, so as long as one that runs is not named by another use, all may be its. The caller holds
-// mu.
-func (b *Book) endOld(p Page, users []runtime.Container, mounted func(path string) bool) error {
-	runs := func(name string) bool {
-		return slices.ContainsFunc(users, func(c runtime.Container) bool { return c.Name == name })
+	v := h.volume
+	if !maps.Equal(before[v.ID].Uses, b.pages[v.ID].Uses) {
+		return nil
 	}
 	var errs []error
-	for mount, use := range p.Uses {
-		known := use.Container != ""
-		if known && runs(use.Container) || !known && len(users) > 0 || time.Since(use.Since) < young || mounted(p.Volume.Path) && len(users) == 0 {
-			continue
-		}
-		if p = b.pages[p.Volume.ID]; p.Uses != nil {
-			errs = append(errs, b.end(p, mount))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// add names the uses that have no name, and makes those that are missing. The caller holds mu.
-func (b *Book) add(v Volume, users []runtime.Container) error {
-	var errs []error
-	for _, c := range users {
+	for _, c := range h.running {
 		nameless, found := "", false
 		for mount, use := range b.pages[v.ID].Uses {
 			if use.Container == "" {
@@ -90,7 +186,7 @@ func (b *Book) add(v Volume, users []runtime.Container) error {
 			use.Container = c.Name
 			errs = append(errs, b.set(v, nameless, use))
 		default:
-			errs = append(errs, b.set(v, containerMount+c.ID, Use{Since: time.Now(), Container: c.Name}))
+			errs = append(errs, b.set(v, containerMount+c.ID, Use{Container: c.Name}))
 		}
 	}
 	return errors.Join(errs...)

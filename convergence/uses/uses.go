@@ -4,12 +4,15 @@
 //	book, err := uses.Open(dir, era)
 //	err = book.Take(uses.Volume{ID: id, Name: "pgdata", Path: path}, mount, "web")
 //	err = book.Bar(id, why)      // refused while somebody uses it; until Unbar nobody begins to
-//	err = book.Drop("pgdata", mount)
+//	err = book.Drop(mount)
 //
 // Docker gives each use, a mount, an id of its own, and says when it begins and when it ends. What it
 // said is on disk, a file per volume, since nobody says it again after a crash:
 //
 //	dir/<volume id>.json
+//
+// Docker counts: while a container runs, `docker cp` mounts its volumes again by the same ids, and
+// unmounts them. A use has ended when it has done so as often as it began.
 //
 // Whoever takes a use first and then looks whether the volume is here and open is safe from all who
 // bar it first and then close it. The package opens and closes nothing itself.
@@ -45,9 +48,12 @@ type Volume struct {
 
 // A Use is one mount of a volume.
 type Use struct {
+	// Since is when it last began, or its container was told where the volume is; zero: that ran already.
 	Since time.Time `json:"since"`
 	// Container is the name of who uses it, if that could be told.
 	Container string `json:"container,omitempty"`
+	// Again is how often it has begun again since, and not ended.
+	Again int `json:"again,omitempty"`
 }
 
 // A Page is a volume with its uses, by the ids of their mounts.
@@ -62,9 +68,11 @@ type Page struct {
 type Book struct {
 	dir, era string
 
-	mu     sync.Mutex
+	mu     sync.Mutex // nobody else's code runs under it
 	pages  map[cluster.VolumeID]Page
 	barred map[cluster.VolumeID]error
+	// starting is how many containers wait for their volumes.
+	starting int
 }
 
 // Open reads what is kept in dir. Uses of an earlier era have ended with it.
@@ -113,25 +121,62 @@ func Read(dir string) ([]Page, error) {
 
 func (b *Book) file(id cluster.VolumeID) string { return filepath.Join(b.dir, string(id)+".json") }
 
-// Take notes a use. It is durable when Take returns. While the volume is barred the result is why.
+// Start has Rebuild end no use until what it returns is called: a container waits for its volumes, one
+// after another, and is not seen to use the first ones meanwhile.
+func (b *Book) Start() (done func()) {
+	b.count(1)
+	return func() { b.count(-1) }
+}
+
+func (b *Book) count(starting int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.starting += starting
+}
+
+// Take notes that a use begins, or begins again. It is durable when Take returns. While the volume is
+// barred the result is why.
 func (b *Book) Take(v Volume, mount, container string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if why := b.barred[v.ID]; why != nil {
 		return why
 	}
-	if _, taken := b.pages[v.ID].Uses[mount]; taken {
-		return nil
+	use, taken := b.pages[v.ID].Uses[mount]
+	if taken {
+		use.Again++
+	} else {
+		use.Container = container
 	}
-	return b.set(v, mount, Use{Since: time.Now(), Container: container})
+	use.Since = time.Now()
+	return b.set(v, mount, use)
 }
 
-// Drop notes that a use of the volume of that name has ended. One that is not known has.
-func (b *Book) Drop(name, mount string) error {
+// Renew notes that the container of a use is told only now where the volume is. It reports false if
+// there is no such use any more.
+func (b *Book) Renew(id cluster.VolumeID, mount string) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pages[id]
+	use, taken := p.Uses[mount]
+	if !taken {
+		return false, nil
+	}
+	use.Since = time.Now()
+	return true, b.set(p.Volume, mount, use)
+}
+
+// Drop notes that a use has ended, as often as it was taken. One that is not known has.
+func (b *Book) Drop(mount string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.pages {
-		if _, taken := p.Uses[mount]; taken && p.Volume.Name == name {
+		use, taken := p.Uses[mount]
+		switch {
+		case taken && use.Again > 0:
+			use.Again--
+			return b.set(p.Volume, mount, use)
+		case taken:
 			return b.end(p, mount)
 		}
 	}

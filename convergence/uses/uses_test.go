@@ -42,15 +42,18 @@ func TestUsesOutliveTheProcess(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, dir, "1")
 	ok(t, b.Take(data, "m1", "web"))
-	ok(t, b.Take(data, "m1", "web")) // an engine may say it twice
+	ok(t, b.Take(data, "m1", "")) // it is copied out of
 	ok(t, b.Take(data, "0123456789abcdef", ""))
 	again := open(t, dir, "1")
 	wantUsers(t, again, "a container (mount 0123456789ab)", "container web")
-	ok(t, again.Drop("data", "m1"))
-	ok(t, again.Drop("data", "m1"))
-	ok(t, again.Drop("data", "never"))
+	ok(t, again.Drop("m1"))
+	again = open(t, dir, "1")
+	wantUsers(t, again, "a container (mount 0123456789ab)", "container web")
+	ok(t, again.Drop("m1"))
+	ok(t, again.Drop("m1"))
+	ok(t, again.Drop("never"))
 	wantUsers(t, open(t, dir, "1"), "a container (mount 0123456789ab)")
-	ok(t, again.Drop("data", "0123456789abcdef"))
+	ok(t, again.Drop("0123456789abcdef"))
 	if files, _ := os.ReadDir(dir); len(files) != 0 {
 		t.Errorf("left: %v", files)
 	}
@@ -82,7 +85,7 @@ func TestBar(t *testing.T) {
 	if err := b.Bar(data.ID, why); !errors.Is(err, cluster.ErrConflict) || !strings.Contains(err.Error(), "container web") {
 		t.Errorf("barred while used: %v", err)
 	}
-	ok(t, b.Drop("data", "m1"))
+	ok(t, b.Drop("m1"))
 	ok(t, b.Bar(data.ID, why))
 	if err := b.Take(data, "m2", ""); !errors.Is(err, why) {
 		t.Errorf("taken while barred: %v", err)
@@ -103,17 +106,39 @@ func TestBarOrTake(t *testing.T) {
 			t.Fatalf("both got it, or none: %v, %v", first, second)
 		}
 		b.Unbar(data.ID)
-		ok(t, b.Drop("data", "m"))
+		ok(t, b.Drop("m"))
 	}
 }
 
-func TestRebuild(t *testing.T) {
-	running := func(name string) runtime.Container {
-		return runtime.Container{ID: "id-" + name, Name: name, Volumes: []string{"data"}, Running: true}
+// running is a container that uses volumes, by their names or ids.
+func running(name string, volumes ...string) runtime.Container {
+	return runtime.Container{ID: "id-" + name, Name: name, Volumes: volumes, Running: true}
+}
+
+func stopped(name string, volumes ...string) runtime.Container {
+	c := running(name, volumes...)
+	c.Running = false
+	return c
+}
+
+// rebuild is Rebuild on a node that owns those volumes.
+func (b *Book) rebuild(containers []runtime.Container, mounted bool, owned ...Volume) error {
+	find := func(name string) (Volume, bool) {
+		at := slices.IndexFunc(owned, func(v Volume) bool { return v.Name == name || string(v.ID) == name })
+		if at < 0 {
+			return Volume{}, false
+		}
+		return owned[at], true
 	}
-	stopped := running("web")
-	stopped.Running = false
+	return b.Rebuild(func() []runtime.Container { return containers }, find, func(string) bool { return mounted })
+}
+
+func TestRebuild(t *testing.T) {
+	web, app, ended := running("web", "data"), running("app", "data"), stopped("web", "data")
 	old := time.Now().Add(-time.Hour)
+	uses := func(name string) map[string]Use { return map[string]Use{"m": {Since: old, Container: name}} }
+	about := map[string]Use{"m": {Since: time.Now(), Container: "web"}}
+	nameless := map[string]Use{"m": {Since: old}, "n": {Since: old}}
 	for _, row := range []struct {
 		rule       string
 		uses       map[string]Use
@@ -121,17 +146,21 @@ func TestRebuild(t *testing.T) {
 		mounted    bool
 		want       []string
 	}{
-		{"nothing", nil, nil, false, nil},
-		{"its container runs", map[string]Use{"m": {old, "web"}}, []runtime.Container{running("web")}, false, []string{"container web"}},
-		{"its container has ended", map[string]Use{"m": {old, "web"}}, []runtime.Container{stopped}, false, nil},
-		{"its container is gone", map[string]Use{"m": {old, "web"}}, nil, false, nil},
-		{"its container is gone, but something has it mounted", map[string]Use{"m": {old, "web"}}, nil, true, []string{"container web"}},
-		{"its container is about to start", map[string]Use{"m": {time.Now(), "web"}}, []runtime.Container{stopped}, false, []string{"container web"}},
-		{"a use without a name gets that of the container", map[string]Use{"m": {old, ""}}, []runtime.Container{running("web")}, false, []string{"container web"}},
-		{"a container that nobody told of", nil, []runtime.Container{running("web")}, false, []string{"container web"}},
-		{"one of two has ended", map[string]Use{"m": {old, "web"}, "n": {old, "app"}}, []runtime.Container{running("app"), stopped}, false, []string{"container app"}},
-		{"renamed", map[string]Use{"m": {old, "before"}}, []runtime.Container{running("after")}, false, []string{"container after"}},
-		{"none without a name when no container is left", map[string]Use{"m": {old, ""}, "n": {old, ""}}, nil, false, nil},
+		{"nothing", nil, []runtime.Container{}, false, nil},
+		{"its container runs", uses("web"), []runtime.Container{web}, false, []string{"container web"}},
+		{"its container has ended", uses("web"), []runtime.Container{ended}, false, nil},
+		{"its container is gone", uses("web"), []runtime.Container{}, false, nil},
+		{"its container is gone, but something has it mounted", uses("web"), []runtime.Container{}, true, []string{"container web"}},
+		{"its container is about to start", about, []runtime.Container{ended}, false, []string{"container web"}},
+		{"its container was about to start, and is gone", about, []runtime.Container{}, false, nil},
+		{"there is no telling which containers there are", uses("web"), nil, false, []string{"container web"}},
+		{"a use without a name gets that of the container", uses(""), []runtime.Container{web}, false, []string{"container web"}},
+		{"a container that nobody told of", nil, []runtime.Container{web}, false, []string{"container web"}},
+		{"a container that calls it by its id", nil, []runtime.Container{running("web", "id-1")}, false, []string{"container web"}},
+		{"one of two has ended", map[string]Use{"m": {Since: old, Container: "web"}, "n": {Since: old, Container: "app"}}, []runtime.Container{app, ended}, false, []string{"container app"}},
+		{"renamed", uses("before"), []runtime.Container{running("after", "data")}, false, []string{"container after"}},
+		{"none without a name when no container is left", nameless, []runtime.Container{}, false, nil},
+		{"it began more often than it ended", map[string]Use{"m": {Since: old, Container: "web", Again: 3}}, []runtime.Container{ended}, false, nil},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
 			dir := t.TempDir()
@@ -139,12 +168,60 @@ func TestRebuild(t *testing.T) {
 			for mount, use := range row.uses {
 				ok(t, b.set(data, mount, use))
 			}
-			find := func(name string) (Volume, bool) { return data, name == data.Name }
 			for range 2 { // nothing changes the second time
-				ok(t, b.Rebuild(row.containers, find, func(string) bool { return row.mounted }))
+				ok(t, b.rebuild(row.containers, row.mounted, data))
 				wantUsers(t, b, row.want...)
 				wantUsers(t, open(t, dir, "1"), row.want...)
 			}
 		})
 	}
+}
+
+// TestAContainerThatWaitsForItsVolumes has the first one for as long as it waits for the others.
+func TestAContainerThatWaitsForItsVolumes(t *testing.T) {
+	other := Volume{ID: "id-2", Name: "other"}
+	waits := []runtime.Container{stopped("web", "data", "other")}
+	old := time.Now().Add(-time.Hour)
+	for _, name := range []string{"web", ""} {
+		b := open(t, t.TempDir(), "1")
+		ok(t, b.set(data, "m", Use{Since: old, Container: name}))
+		done := b.Start()
+		ok(t, b.rebuild(waits, false, data, other))
+		if len(b.Users(data.ID)) == 0 {
+			t.Errorf("by %q: it ended while a container waits", name)
+		}
+		done()
+		ok(t, b.set(other, "n", Use{Since: old, Container: name}))
+		still, err := b.Renew(other.ID, "n")
+		if ok(t, err); !still {
+			t.Error("the second one is not there")
+		}
+		ok(t, b.rebuild(waits, false, data, other))
+		if len(b.Users(data.ID)) == 0 {
+			t.Errorf("by %q: it ended right after its container got another volume", name)
+		}
+		ok(t, b.Drop("n"))
+		ok(t, b.rebuild(waits, false, data, other))
+		wantUsers(t, b)
+	}
+}
+
+// TestWhatChangesWhileTheEngineIsAsked is left for the next time.
+func TestWhatChangesWhileTheEngineIsAsked(t *testing.T) {
+	b := open(t, t.TempDir(), "1")
+	find := func(name string) (Volume, bool) { return data, name == data.Name }
+	ok(t, b.set(data, "m", Use{Container: "web"}))
+	begins := func() []runtime.Container {
+		ok(t, b.Take(data, "m", "web"))
+		return []runtime.Container{}
+	}
+	ok(t, b.Rebuild(begins, find, func(string) bool { return false }))
+	wantUsers(t, b, "container web")
+	ok(t, b.Drop("m"))
+	ends := func() []runtime.Container {
+		ok(t, b.Drop("m"))
+		return []runtime.Container{running("web", "data")}
+	}
+	ok(t, b.Rebuild(ends, find, func(string) bool { return false }))
+	wantUsers(t, b)
 }

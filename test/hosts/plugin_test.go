@@ -112,13 +112,22 @@ func TestPlugin(t *testing.T) {
 		}
 	}
 	c.sleeper("a", "web", "pgdata")
-	within(t, 5*time.Second, "the refusal", func() {
-		out := c.fails("b", busy("pgdata", "cat", "/data/file")...)
-		t.Log(out)
-		if !strings.Contains(out, "in use on a by container web") {
-			t.Errorf("run on b while web uses it on a: %s", out)
-		}
-	})
+	refused := func(when string) {
+		t.Helper()
+		within(t, 5*time.Second, "the refusal", func() {
+			out := c.fails("b", busy("pgdata", "cat", "/data/file")...)
+			t.Log(out)
+			if !strings.Contains(out, "in use on a by container web") {
+				t.Errorf("run on b %s: %s", when, out)
+			}
+		})
+	}
+	refused("while web uses it on a")
+	// The engine mounts the volumes of a container once more to copy out of it.
+	for _, path := range []string{"/data/file", "/etc/hostname"} {
+		c.docker("a", "cp", "web:"+path, "-")
+		refused("after " + path + " was copied out of web")
+	}
 	c.docker("a", "rm", "-f", "web")
 	c.docker("b", busy("pgdata", "cat", "/data/file")...)
 	c.docker("c", "volume", "rm", "pgdata")

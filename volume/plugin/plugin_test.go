@@ -275,6 +275,42 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
+// TestASocketThatIsTakenAwayIsMadeAgain, and what was asked by the old one is answered.
+func TestASocketThatIsTakenAwayIsMadeAgain(t *testing.T) {
+	socket := socketIn(t)
+	s := newShelf()
+	s.volumes["v"], s.block = Request{}, make(chan struct{})
+	e, stop := serve(t, &Driver{Cluster: s}, socket)
+	mounted := make(chan map[string]any, 1)
+	go func() {
+		_, got := e.post("VolumeDriver.Mount", `{"Name":"v","ID":"1"}`)
+		mounted <- got
+	}()
+	<-s.waiting
+	if err := os.Remove(socket); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Lstat(socket); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody listens any more")
+		}
+	}
+	if status, _ := e.post("VolumeDriver.List", `{}`); status != 200 {
+		t.Errorf("a list: %d", status)
+	}
+	close(s.block)
+	if got := <-mounted; got["Mountpoint"] != "/volumes/v" {
+		t.Errorf("the mount that was under way: %v", got)
+	}
+	stop()
+	if _, err := os.Lstat(socket); !os.IsNotExist(err) {
+		t.Errorf("the socket stays after an orderly end: %v", err)
+	}
+}
+
 // FuzzProtocol: whatever an engine sends, it gets an answer in JSON, and no volume gets a name or an
 // option that was not valid.
 func FuzzProtocol(f *testing.F) {

@@ -16,6 +16,9 @@ import (
 // Socket is where engines look for the plugin that is called drover.
 const Socket = "/run/docker/plugins/drover.sock"
 
+// errGone: the socket was taken away.
+var errGone = errors.New("the socket of the plugin is gone")
+
 // ErrReplaced: a newer process listens on the socket, and this one has answered what it was asked.
 var ErrReplaced = errors.New("another plugin listens on the socket now")
 
@@ -27,15 +30,27 @@ const (
 )
 
 // Serve answers engines on a unix socket until ctx ends, which breaks off what is under way, and then
-// takes the socket away: engines do not wait for a plugin whose socket is gone, but long for one that does not answer. A socket that is
-// there is replaced, in one step, so that there is always somebody who answers; whoever listened on
-// it returns ErrReplaced once it has answered what it was asked.
+// takes the socket away: engines do not wait for a plugin whose socket is gone, but long for one that
+// does not answer. A socket that is there is replaced, in one step, so that there is always somebody who
+// answers; whoever listened on it returns ErrReplaced once it has answered what it was asked. A socket
+// that somebody takes away is made again.
 func (d *Driver) Serve(ctx context.Context, path string) error {
+	d.ctx = ctx
+	for {
+		err := d.serve(ctx, path)
+		if !errors.Is(err, errGone) {
+			return err
+		}
+		d.Log.Warn("the socket of the plugin was taken away and is made again", "socket", path)
+	}
+}
+
+// serve answers for as long as its socket is there. What it was asked before is answered in any case.
+func (d *Driver) serve(ctx context.Context, path string) error {
 	listener, mine, err := listen(path)
 	if err != nil {
 		return fmt.Errorf("listen for engines: %w", err)
 	}
-	d.ctx = ctx
 	served := make(chan error, 1)
 	go func() { served <- docker.NewHandler(d).Serve(listener) }()
 	ticker := time.NewTicker(look)
@@ -49,7 +64,11 @@ func (d *Driver) Serve(ctx context.Context, path string) error {
 			d.end(listener)
 			return errors.Join(ctx.Err(), err)
 		case <-ticker.C:
-			if is, err := os.Lstat(path); err == nil && !os.SameFile(is, mine) {
+			is, err := os.Lstat(path)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return errors.Join(errGone, listener.Close())
+			case err == nil && !os.SameFile(is, mine):
 				d.end(listener)
 				return ErrReplaced
 			}
