@@ -100,7 +100,8 @@ func composed(t *testing.T, c *testcluster.Cluster) {
 		compose := func(args ...string) {
 			t.Helper()
 			cmd := exec.CommandContext(t.Context(), "docker-compose", append([]string{"--project-name", "shop", "--file", "../hosts/testdata/shop.yml"}, args...)...)
-			cmd.Env = append(os.Environ(), "DOCKER_HOST=unix://"+engineOf(t, c.VMs.Host(node)), "COMPOSE_HTTP_TIMEOUT=240")
+			cmd.Env = append(os.Environ(), "DOCKER_HOST=unix://"+engineOf(t, c.VMs.Host(node)), "COMPOSE_HTTP_TIMEOUT=240",
+				"SHOP_PAUSE=2") // in emulation each of its writes takes a second of work
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("on %s: docker-compose %s: %v\n%s", node, strings.Join(args, " "), err, out)
 			}
