@@ -304,7 +304,7 @@ func (c *Cluster) missing(ctx context.Context, control *client.Client, why *erro
 	}
 	live := map[cluster.NodeID]bool{}
 	for _, n := range nodes {
-		live[n.Node.ID] = n.Live && n.State.Node != ""
+		live[n.Node.ID] = n.Live && n.State.Era != "" // it has reported: without that no volume gets an owner
 	}
 	for _, name := range c.NodeNames() {
 		if p := c.Process(name); p != nil && p.Alive() && !live[c.ids[name]] {
