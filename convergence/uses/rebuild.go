@@ -162,7 +162,8 @@ func newest(pages map[cluster.VolumeID]Page, use Use) time.Time {
 }
 
 // add names the uses of a volume that have no name, and makes those that are missing, if it has the
-// uses that it had before.
+// uses that it had before. A container whose use has its name may have another one, since an engine
+// that crashed mounts anew: then it is one that is too old to be of a container that starts.
 func (b *Book) add(before map[cluster.VolumeID]Page, h holders) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -179,13 +180,12 @@ func (b *Book) add(before map[cluster.VolumeID]Page, h holders) error {
 			}
 			found = found || use.Container == c.Name
 		}
+		use := b.pages[v.ID].Uses[nameless]
 		switch {
-		case found:
-		case nameless != "":
-			use := b.pages[v.ID].Uses[nameless]
+		case nameless != "" && (!found || time.Since(use.Since) >= young):
 			use.Container = c.Name
 			errs = append(errs, b.set(v, nameless, use))
-		default:
+		case !found:
 			errs = append(errs, b.set(v, containerMount+c.ID, Use{Container: c.Name}))
 		}
 	}
