@@ -66,8 +66,8 @@ type holders struct {
 	volume Volume
 	// here: this node owns it.
 	here bool
-	// running are those of them that run. The others may be about to.
-	running []runtime.Container
+	// all of them, of which those that do not run may be about to.
+	all, running []runtime.Container
 }
 
 // byVolume returns the holders of each volume that is here or in the book. A container calls it by
@@ -82,8 +82,11 @@ func byVolume(containers []runtime.Container, pages map[cluster.VolumeID]Page, f
 			}
 			h := have[v.ID]
 			h.volume, h.here = v, here
-			if c.Running && !slices.ContainsFunc(h.running, func(other runtime.Container) bool { return other.ID == c.ID }) {
-				h.running = append(h.running, c)
+			if !slices.ContainsFunc(h.all, func(other runtime.Container) bool { return other.ID == c.ID }) {
+				h.all = append(h.all, c)
+				if c.Running {
+					h.running = append(h.running, c)
+				}
 			}
 			have[v.ID] = h
 		}
@@ -139,7 +142,7 @@ func (h holders) over(use Use, pages map[cluster.VolumeID]Page) bool {
 		return false
 	case !named && len(h.running) > 0:
 		return false
-	case named && h.volume.ID == "": // no container has the volume
+	case named && len(h.all) == 0:
 		return true
 	default:
 		return time.Since(newest(pages, use)) >= young
@@ -162,7 +165,8 @@ func newest(pages map[cluster.VolumeID]Page, use Use) time.Time {
 }
 
 // add names the uses of a volume that have no name, and makes those that are missing, if it has the
-// uses that it had before.
+// uses that it had before. A container whose use has its name may have another one, since an engine
+// that crashed mounts anew: one that can't be of a container that starts.
 func (b *Book) add(before map[cluster.VolumeID]Page, h holders) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -179,13 +183,12 @@ func (b *Book) add(before map[cluster.VolumeID]Page, h holders) error {
 			}
 			found = found || use.Container == c.Name
 		}
+		use := b.pages[v.ID].Uses[nameless]
 		switch {
-		case found:
-		case nameless != "":
-			use := b.pages[v.ID].Uses[nameless]
+		case nameless != "" && (!found || len(h.all) == 1 || time.Since(use.Since) >= young):
 			use.Container = c.Name
 			errs = append(errs, b.set(v, nameless, use))
-		default:
+		case !found:
 			errs = append(errs, b.set(v, containerMount+c.ID, Use{Container: c.Name}))
 		}
 	}

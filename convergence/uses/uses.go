@@ -202,7 +202,7 @@ func (b *Book) Unbar(id cluster.VolumeID) {
 	delete(b.barred, id)
 }
 
-// Users says who uses a volume, each as part of a sentence.
+// Users says who uses a volume, each as part of a sentence: first those that have a name.
 func (b *Book) Users(id cluster.VolumeID) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -210,16 +210,17 @@ func (b *Book) Users(id cluster.VolumeID) []string {
 }
 
 func (b *Book) users(id cluster.VolumeID) []string {
-	var users []string
+	var named, nameless []string
 	for mount, use := range b.pages[id].Uses {
-		who := fmt.Sprintf("a container (mount %.12s)", mount)
 		if use.Container != "" {
-			who = "container " + use.Container
+			named = append(named, "container "+use.Container)
+		} else {
+			nameless = append(nameless, fmt.Sprintf("a container (mount %.12s)", mount))
 		}
-		users = append(users, who)
 	}
-	slices.Sort(users)
-	return slices.Compact(users)
+	slices.Sort(named)
+	slices.Sort(nameless)
+	return append(slices.Compact(named), nameless...)
 }
 
 // set writes a use to disk and then to memory. The caller holds mu.

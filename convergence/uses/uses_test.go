@@ -45,10 +45,10 @@ func TestUsesOutliveTheProcess(t *testing.T) {
 	ok(t, b.Take(data, "m1", "")) // it is copied out of
 	ok(t, b.Take(data, "0123456789abcdef", ""))
 	again := open(t, dir, "1")
-	wantUsers(t, again, "a container (mount 0123456789ab)", "container web")
+	wantUsers(t, again, "container web", "a container (mount 0123456789ab)")
 	ok(t, again.Drop("m1"))
 	again = open(t, dir, "1")
-	wantUsers(t, again, "a container (mount 0123456789ab)", "container web")
+	wantUsers(t, again, "container web", "a container (mount 0123456789ab)")
 	ok(t, again.Drop("m1"))
 	ok(t, again.Drop("m1"))
 	ok(t, again.Drop("never"))
@@ -155,6 +155,11 @@ func TestRebuild(t *testing.T) {
 		{"its container was about to start, and is gone", about, []runtime.Container{}, false, nil},
 		{"there is no telling which containers there are", uses("web"), nil, false, []string{"container web"}},
 		{"a use without a name gets that of the container", uses(""), []runtime.Container{web}, false, []string{"container web"}},
+		{"its container has two", map[string]Use{"m": {Since: old, Container: "web"}, "n": {Since: time.Now()}}, []runtime.Container{web}, false, []string{"container web"}},
+		{"its container has two, and there is another one", map[string]Use{"m": {Since: old, Container: "web"}, "n": {Since: old}}, []runtime.Container{web, stopped("app", "data")}, false,
+			[]string{"container web"}},
+		{"another one may be starting", map[string]Use{"m": {Since: old, Container: "web"}, "n": {Since: time.Now()}}, []runtime.Container{web, stopped("app", "data")}, false,
+			[]string{"container web", "a container (mount n)"}},
 		{"a container that nobody told of", nil, []runtime.Container{web}, false, []string{"container web"}},
 		{"a container that calls it by its id", nil, []runtime.Container{running("web", "id-1")}, false, []string{"container web"}},
 		{"one of two has ended", map[string]Use{"m": {Since: old, Container: "web"}, "n": {Since: old, Container: "app"}}, []runtime.Container{app, ended}, false, []string{"container app"}},
