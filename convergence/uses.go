@@ -1,6 +1,7 @@
 package convergence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,11 +61,12 @@ func (a *Agent) Use(ctx context.Context, name, mount string) (string, error) {
 
 // use is one try of Use. What is not so yet is cluster.ErrUnavailable. The use is taken first: see
 // package uses. Taken is of which volume it was, by an earlier try or this one.
-func (a *Agent) use(ctx context.Context, name, mount string, taken *cluster.VolumeID) (string, error) {
-	v, err := a.ownedVolume(name)
+func (a *Agent) use(ctx context.Context, asked, mount string, taken *cluster.VolumeID) (string, error) {
+	v, err := a.ownedVolume(asked)
 	if err != nil {
 		return "", err
 	}
+	name := cmp.Or(v.Volume.Name, asked) // for people, and as the engine calls it
 	here := a.usable(v)
 	if *taken == "" {
 		if err := a.uses.Take(here, mount, a.starting(ctx, name)); err != nil {
@@ -72,7 +74,7 @@ func (a *Agent) use(ctx context.Context, name, mount string, taken *cluster.Volu
 		}
 		*taken = here.ID
 	}
-	if v, err = a.ownedVolume(name); err != nil {
+	if v, err = a.ownedVolume(asked); err != nil {
 		return "", err
 	}
 	if v.Volume.ID != *taken { // it was deleted, and another one has its name
@@ -122,7 +124,7 @@ func (a *Agent) ownedVolume(name string) (cluster.OwnedVolume, error) {
 	v := a.slice.Volumes[at]
 	if move, undecided := a.journal.undecided()[v.Volume.ID]; undecided {
 		target, _ := a.slice.Peer(move.To)
-		return v, movingTo(name, target)
+		return v, movingTo(cmp.Or(v.Volume.Name, name), target)
 	}
 	return v, nil
 }

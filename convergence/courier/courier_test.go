@@ -166,7 +166,7 @@ func TestMountBringsAVolume(t *testing.T) {
 		w := onB()
 		w.moves = []cluster.Move{{Phase: cluster.PhasePrecopy}, {Phase: cluster.PhasePromote}}
 		path, err := w.courier(t).Mount(ctx, "v", "m")
-		if err != nil || path != "/v" || !slices.Contains(w.calls, "move v to a alone true") {
+		if err != nil || path != "/id" || !slices.Contains(w.calls, "move v to a alone true") {
 			t.Errorf("%q, %v, calls %v", path, err, w.calls)
 		}
 	})

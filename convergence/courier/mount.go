@@ -24,7 +24,7 @@ func (c *Courier) Mount(ctx context.Context, name, mount string) (string, error)
 			}
 			return "", local.ErrAway
 		}
-		path, err := c.Agent.Use(ctx, name, mount)
+		path, err := c.Agent.Use(ctx, c.meant(ctx, name), mount)
 		switch {
 		case err == nil:
 			return path, nil
@@ -42,6 +42,18 @@ func (c *Courier) Mount(ctx context.Context, name, mount string) (string, error)
 			return "", fmt.Errorf("%w: volume %s is this node's, but its agent has not heard of that yet", cluster.ErrUnavailable, name)
 		}
 	}
+}
+
+// meant returns the id of the volume that has a name now. The agent may not have heard yet that the one
+// it knows by that name is deleted, and that another has it. While the control service does not
+// answer, what the agent knows counts.
+func (c *Courier) meant(ctx context.Context, name string) string {
+	ctx, cancel := context.WithTimeout(ctx, glance)
+	defer cancel()
+	if v, err := c.Control.Volume(ctx, name); err == nil {
+		return string(v.Volume.ID)
+	}
+	return name
 }
 
 // bring makes this node the owner of a volume. Who owns it already, or does from now on, has yet to
