@@ -69,7 +69,6 @@ func Run(t *testing.T, place func(*testing.T) Harness) {
 		{"an unknown volume is not found", (*suite).unknown},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			t.Parallel()
 			s := &suite{t: t, ctx: t.Context(), id: cluster.VolumeID(cluster.NewUUID()), a: place(t), b: place(t)}
 			test.run(s)
 		})

@@ -24,7 +24,6 @@ type pair struct {
 
 func newPair(t *testing.T, o volume.Options) *pair {
 	t.Helper()
-	t.Parallel()
 	pool := pool(t, 1<<10)
 	p := &pair{t: t, id: cluster.VolumeID(cluster.NewUUID()), a: place(t, pool), b: place(t, pool)}
 	p.must(p.a.Create(t.Context(), p.id, o))
