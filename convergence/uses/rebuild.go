@@ -142,7 +142,7 @@ func (h holders) over(use Use, pages map[cluster.VolumeID]Page) bool {
 		return false
 	case !named && len(h.running) > 0:
 		return false
-	case named && len(h.all) == 0:
+	case len(h.all) == 0: // it would be listed: an engine makes a container before it mounts for it
 		return true
 	default:
 		return time.Since(newest(pages, use)) >= young
