@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	docker "github.com/docker/go-plugins-helpers/volume"
@@ -63,7 +64,8 @@ type Driver struct {
 	Patience time.Duration
 
 	ctx  context.Context // of Serve
-	busy sync.WaitGroup
+	busy  sync.WaitGroup
+	asked atomic.Int64 // how often anything was asked to be done
 }
 
 // Create implements docker.Driver.
@@ -133,6 +135,7 @@ func (d *Driver) Capabilities() *docker.CapabilitiesResponse {
 
 // do does something within the Driver's patience, and makes its error a sentence.
 func (d *Driver) do(what, name string, act func(context.Context) error) error {
+	d.asked.Add(1)
 	d.busy.Add(1)
 	defer d.busy.Done()
 	if !cluster.ValidName(name) {

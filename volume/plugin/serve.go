@@ -115,6 +115,10 @@ func (d *Driver) end(listener net.Listener) {
 	if err := listener.Close(); err != nil {
 		d.Log.Warn("could not stop to listen", "error", err)
 	}
-	d.busy.Wait()
-	time.Sleep(parting)
+	// An engine keeps its connection, and may ask once more on it.
+	for asked := int64(-1); asked != d.asked.Load(); {
+		asked = d.asked.Load()
+		d.busy.Wait()
+		time.Sleep(parting)
+	}
 }
