@@ -63,7 +63,7 @@ type Driver struct {
 	// Patience replaces the constant of that name, if it is set.
 	Patience time.Duration
 
-	ctx  context.Context // of Serve
+	ctx   context.Context // of Serve
 	busy  sync.WaitGroup
 	asked atomic.Int64 // how often anything was asked to be done
 }
