@@ -69,11 +69,8 @@ func (a *Agent) observeVolumes(ctx context.Context) (copies, trash []volume.Copy
 // the backend can do that.
 func (a *Agent) tight() bool {
 	p := a.Backend.Properties()
-	return p.Bases && p.FreeBytes < p.TotalBytes/tightest
+	return p.Bases && p.Tight()
 }
-
-// tightest is the part of the storage below which space is short.
-const tightest = 20 // one twentieth
 
 // misses reports whether this node owns a volume of which there is no copy.
 func (a *Agent) misses(copies []volume.Copy) bool {

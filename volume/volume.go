@@ -189,6 +189,10 @@ type Properties struct {
 	Features map[string]string `json:"features,omitempty"`
 }
 
+// Tight reports whether so little space is left, less than a twentieth, that what only pins some should
+// go.
+func (p Properties) Tight() bool { return p.FreeBytes < p.TotalBytes/20 }
+
 // Options are what a volume is made with.
 type Options struct {
 	// LimitBytes is its size limit; zero means none.

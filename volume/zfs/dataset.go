@@ -219,7 +219,7 @@ func (i *inventory) warning() string {
 	switch {
 	case i.health != healthy:
 		return i.health
-	case i.tight():
+	case i.space().Tight():
 		return "the pool is nearly full"
 	}
 	return ""

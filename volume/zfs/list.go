@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume"
 )
 
 // listed are the properties that are read of everything below the root.
@@ -169,5 +170,7 @@ func (i *inventory) has(name string) bool {
 	return slices.ContainsFunc(i.datasets, func(d *dataset) bool { return d.name == name })
 }
 
-// tight: what is left is so little that snapshots should not hold space that others could use.
-func (i *inventory) tight() bool { return i.free < (i.free+i.used)/20 }
+// space is how much of the pool there is for volumes.
+func (i *inventory) space() volume.Properties {
+	return volume.Properties{FreeBytes: i.free, TotalBytes: i.free + i.used}
+}

@@ -152,7 +152,7 @@ func (b *Backend) Properties() volume.Properties {
 		p.Features = map[string]string{"pool": err.Error()}
 		return p // without space nothing can arrive, and the listing says why
 	}
-	p.FreeBytes, p.TotalBytes = all.free, all.free+all.used
+	p.FreeBytes, p.TotalBytes = all.space().FreeBytes, all.space().TotalBytes
 	p.Features = b.features().describe()
 	return p
 }
