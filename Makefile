@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo dev test test-unit test-cluster test-hosts test-zfs hosts zfs-hosts bench soak fuzz lint
+.PHONY: help build demo dev test test-unit torture sim mutants test-cluster test-hosts test-zfs test-guest test-vm hosts zfs-hosts bench soak fuzz lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,20 @@ test: ## every tier of tests that this machine can run; says at the end which ra
 	./test/run
 
 test-unit: ## unit and property tests: no root, no network, race detector on
-	$(GO) test -race $$($(GO) list ./... | grep -v /test/)
+	$(GO) test -race $$($(GO) list ./... | grep -v -e '/drover/test/\(bench\|cluster\|hosts\|sim\|vm\)' -e /volume/torture)
+
+SEEDS ?= 3000
+sim: ## break a simulated cluster in SEEDS (3000) ways, on fake time, and hold it against the promises
+	$(GO) test -count=1 -timeout 24h ./test/sim -run 'TestSim$$|TestReplay' -sim.seeds $(SEEDS) -v
+
+mutants: SEEDS = 300
+mutants: ## plant 30 bugs, one after the other, and see what catches each: ONLY=name for one, SEEDS (300) of the simulator
+	$(GO) run ./test/mutants -seeds $(SEEDS) -only "$(ONLY)"
+
+TORTURE ?= 1m
+torture: ## move volumes with everything in them for TORTURE (1m) between all backends; rsync judges
+	$(GO) test -c -o bin/torture.test ./volume/torture
+	cd volume/torture && ../../bin/torture.test -test.timeout 24h -torture.for $(TORTURE)
 
 test-cluster: build ## whole clusters of real processes on 127.0.0.0/8, with faults: no root
 	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 20m ./test/cluster/...
@@ -33,9 +46,15 @@ test-cluster: build ## whole clusters of real processes on 127.0.0.0/8, with fau
 test-hosts: build ## hosts in network namespaces, each with a Docker engine and btrfs (needs root)
 	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m ./test/hosts/...
 
-# The volumes' own tests run in a guest, as can whatever else needs ZFS in the kernel.
-test-zfs: build ## virtual hosts with real OpenZFS and Docker, in emulation (needs root)
-	CGO_ENABLED=0 $(GO) test -count=1 -timeout 20m -exec "$(GO) run github.com/drover/drover/test/vm/run" ./volume/zfs
+test-zfs: test-guest test-vm ## virtual hosts with real OpenZFS and Docker, in emulation (needs root)
+
+# What needs ZFS in the kernel and nothing else runs in a guest.
+GUEST := CGO_ENABLED=0 $(GO) test -count=1 -timeout 40m -exec "$(GO) run github.com/drover/drover/test/vm/run"
+test-guest: ## the part of test-zfs that is volumes alone, in one guest
+	$(GUEST) ./volume/zfs
+	$(GUEST) ./volume/torture -run 'TestTorture$$|TestWhatIsKept/.*/zfs' -torture.for 20s
+
+test-vm: build ## the part of test-zfs that is whole hosts
 	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m ./test/vm/...
 
 hosts: build ## three hosts in network namespaces to play with (needs root)
@@ -56,10 +75,11 @@ fuzz: ## run every fuzz target for FUZZ (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r f; do \
 	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$f"); do \
 	    echo "== $$name in $$(dirname "$$f")"; \
-	    $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZ) "$$(dirname "$$f")" || exit 1; \
+	    $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZ) -fuzzminimizetime 1x "$$(dirname "$$f")" || exit 1; \
 	  done; done
 
-lint: ## gofmt and vet, and golangci-lint where it is installed
+lint: ## gofmt, vet and go mod tidy, and golangci-lint where it is installed
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt: the files above want formatting"; exit 1; }
 	$(GO) vet ./...
+	$(GO) mod tidy -diff
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: its rules were not checked"; fi

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"crypto/md5"
+	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +25,8 @@ type Application struct {
 	Stop        StopPolicy        `json:"stop,omitzero"`
 	// User is the account that the process runtime runs the command as; empty: the agent's own.
 	User string `json:"user,omitempty"`
+	// Scratch are paths in its container whose content may be lost: it goes with the container.
+	Scratch []string `json:"scratch,omitempty"`
 	// Health is how to tell that the application serves. Without it, its ports must accept.
 	Health *HealthCheck `json:"health,omitempty"`
 	// Node is where it shall run; empty: nowhere. An application with a volume runs where the
@@ -120,6 +124,7 @@ type HealthCheck struct {
 // Clone returns a copy that shares nothing with a.
 func (a Application) Clone() Application {
 	a.Command = slices.Clone(a.Command)
+	a.Scratch = slices.Clone(a.Scratch)
 	a.Stop.Before = slices.Clone(a.Stop.Before)
 	a.Ports = slices.Clone(a.Ports)
 	a.Links = slices.Clone(a.Links)
@@ -134,6 +139,25 @@ func (a Application) Clone() Application {
 		a.Health = &h
 	}
 	return a
+}
+
+// MayLeave returns nil if the application may leave a node where it keeps data of its own at these
+// paths, which no volume carries along: because its volume covers them now, or the user says that
+// they may be lost. Else it is ErrRefused, and says the ways out.
+func (a Application) MayLeave(node string, kept []string) error {
+	var lost []string
+	for _, at := range kept {
+		if !slices.Contains(a.Scratch, at) && !(a.Volume != nil && path.Clean(a.Volume.Mountpoint) == at) {
+			lost = append(lost, at)
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	paths := strings.Join(lost, ", ")
+	return WithHint(fmt.Errorf("%w: %s has data at %s that is in no volume and would be left on %s (its image declares a VOLUME there)",
+		ErrRefused, a.Name, paths, node),
+		"copy it into its volume, and let that be mounted there; or say that the content may be lost: scratch: ["+paths+"]")
 }
 
 // VolumeIDForName returns the volume id that an application file implies for an application

@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -67,7 +69,7 @@ func fullApplication() Application {
 		Name: "db", Image: "x", Command: []string{"c"}, Ports: []Port{{1, 2}}, Links: []Link{{1, 2, "a"}},
 		Environment: map[string]string{"A": "1"}, Volume: &Attachment{"v", "/d"}, Limits: Limits{1, 2, 3},
 		Restart: RestartPolicy{RestartOnFailure, 2}, Stop: StopPolicy{"SIGINT", time.Second, []string{"b"}}, User: "u",
-		Health: &HealthCheck{[]string{"h"}, 1, 2}, Node: "n",
+		Health: &HealthCheck{[]string{"h"}, 1, 2}, Node: "n", Scratch: []string{"/s"},
 	}
 }
 
@@ -85,9 +87,22 @@ func TestApplicationCloneIsEqualAndSharesNothing(t *testing.T) {
 	again := copied.Clone()
 	again.Command[0], again.Ports[0].Internal, again.Links[0].Alias = "-", 9, "-"
 	again.Environment["A"], again.Volume.Mountpoint, again.Health.Command[0], again.Stop.Before[0] = "-", "-", "-", "-"
+	again.Scratch[0] = "-"
 	again.Health.Interval = 9
 	if !reflect.DeepEqual(original, copied) {
 		t.Errorf("a change of the clone changed the original: %+v", copied)
+	}
+}
+
+// TestMayLeave: an application leaves nothing behind that its user did not give up.
+func TestMayLeave(t *testing.T) {
+	app := Application{Name: "db", Scratch: []string{"/cache"}, Volume: &Attachment{Mountpoint: "/data/"}}
+	if err := app.MayLeave("a", []string{"/cache", "/data"}); err != nil {
+		t.Errorf("what is covered and what may be lost: %v", err)
+	}
+	err := app.MayLeave("a", []string{"/cache", "/uploads"})
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "/uploads") || strings.Contains(err.Error(), "/cache") || Hint(err) == "" {
+		t.Errorf("got %v (%s), want ErrRefused that names what would be lost alone, and the ways out", err, Hint(err))
 	}
 }
 

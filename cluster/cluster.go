@@ -9,7 +9,7 @@
 //
 // Data flows one way round:
 //
-//	files -> Configuration -> Slice (per node) -> steps -> NodeState -> Routes -> proxies
+//	files -> Configuration -> Assignment (per node) -> steps -> NodeState -> Routes -> proxies
 //
 // The package imports the standard library only. It starts no goroutine, opens no file and knows
 // no protocol; all its values are plain data that marshal to JSON.
@@ -63,11 +63,3 @@ var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89a
 
 // IsUUID reports whether s is a version 4 UUID, in either case.
 func IsUUID(s string) bool { return uuidPattern.MatchString(strings.ToLower(s)) }
-
-// namePattern is Flocker's rule for container names, with its minimum length lifted.
-var namePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
-
-// ValidName reports whether s can name an application, a volume, a node or a snapshot: letters,
-// digits, '_', '.' and '-', not starting with punctuation, at most 128 bytes. Such a name is also
-// safe as a file name.
-func ValidName(s string) bool { return namePattern.MatchString(s) }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -52,6 +53,17 @@ func (c Configuration) VolumeNamed(name string) (Volume, bool) {
 		}
 	}
 	return Volume{}, false
+}
+
+// sortedPairs goes through a map by its keys, in their order.
+func sortedPairs(m map[string]string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			if !yield(key, m[key]) {
+				return
+			}
+		}
+	}
 }
 
 func cloneMap(m map[string]string) map[string]string {

@@ -19,7 +19,7 @@ func fullConfiguration() Configuration {
 	return Configuration{
 		Applications: map[AppName]Application{"db": app},
 		Volumes: map[VolumeID]Volume{someID: {ID: someID, Name: "db", Primary: "n", MaximumSize: 1,
-			Metadata: map[string]string{"name": "db"}, Snapshots: []SnapshotWish{{"s", 1}}}},
+			Metadata: map[string]string{"name": "db"}, Snapshots: []SnapshotRequest{{"s", 1}}}},
 		Leases: map[VolumeID]Lease{someID: {Volume: someID, Node: "n", Expires: time.Unix(1, 0).UTC()}},
 	}
 }

@@ -1,6 +1,11 @@
 package cluster
 
-import "errors"
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"syscall"
+)
 
 // The kinds of error that decide what a caller does next. They survive HTTP: package wire maps
 // each to a status and back, so errors.Is works on both sides of a connection.
@@ -20,11 +25,27 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrForbidden: the caller's certificate does not allow this.
 	ErrForbidden = errors.New("forbidden")
+	// ErrRemoved: the node that calls was removed from the cluster by an operator. It must write nothing
+	// any more.
+	ErrRemoved = errors.New("removed")
 	// ErrUnavailable: not now; the same request may work later.
 	ErrUnavailable = errors.New("unavailable")
 	// ErrUnsupported: this backend or runtime cannot do it at all.
 	ErrUnsupported = errors.New("unsupported")
 )
+
+// Lasting reports whether the same request would meet the same error again: it was refused, this side
+// or the other cannot do it at all, a file may not be read or made, or there is no space. What may
+// pass is unavailable.
+func Lasting(err error) bool {
+	lasts := func(kind error) bool { return errors.Is(err, kind) }
+	return !errors.Is(err, ErrUnavailable) &&
+		(Full(err) || slices.ContainsFunc([]error{ErrRefused, ErrUnsupported, errors.ErrUnsupported, fs.ErrPermission}, lasts))
+}
+
+// Full reports whether an error is that of a file system, or of somebody's share of it, that has no
+// space left, or no inodes.
+func Full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // A hinted error carries advice for the user apart from its message.
 type hinted struct {

@@ -35,10 +35,15 @@ func (p Phase) Ended() bool { return p == PhaseDone || p == PhaseRolledBack }
 // Holds reports whether new connections to the application wait.
 func (p Phase) Holds() bool { return p == PhaseHold || p == PhaseFinal || p == PhasePromote }
 
+// Happened reports whether the volume has changed its owner by the move, whatever became of that later.
+func (m Move) Happened() bool { return !m.Committed.IsZero() }
+
 // A Move is one change of owner of a volume that a user, a drain or a failover asked for.
 type Move struct {
 	ID     MoveID   `json:"id"`
 	Volume VolumeID `json:"volume"`
+	// Name is what the volume was called when the move was made.
+	Name string `json:"name,omitempty"`
 	// Application uses the volume; empty when none does.
 	Application AppName `json:"application,omitempty"`
 	From        NodeID  `json:"from"`
@@ -65,14 +70,14 @@ type Move struct {
 	// Committed is when the owner changed.
 	Committed time.Time `json:"committed,omitzero"`
 	Ended     time.Time `json:"ended,omitzero"`
-	Figures   Figures   `json:"figures"`
+	Stats     Stats     `json:"figures"`
 }
 
 // MaxAttempts bounds how often a move is tried before it ends as rolled back.
 const MaxAttempts = 8
 
-// Figures are what a move measured.
-type Figures struct {
+// Stats are what a move measured.
+type Stats struct {
 	// EstimatedBytes is what a full copy of the volume comes to; a target that holds a replica
 	// needs less.
 	EstimatedBytes int64 `json:"estimated_bytes"`
@@ -83,6 +88,11 @@ type Figures struct {
 	ImageBytes int64 `json:"image_bytes,omitempty"`
 	// Final is the last round, shipped while the application was stopped.
 	Final Round `json:"final"`
+	// Proof says what showed, before the commit, that the target's copy equals the source's.
+	Proof string `json:"proof,omitempty"`
+	// Accepted says, if an operator has accepted something else on the target than what was committed,
+	// what it is. Then there is no Proof.
+	Accepted string `json:"accepted,omitempty"`
 	// Pause is from the moment that the proxies hold until the route leads to the target.
 	Pause time.Duration `json:"pause"`
 	// Stop and Promote are its parts: the application's own stop, and the commit until it serves.
@@ -100,7 +110,7 @@ type Round struct {
 }
 
 // PrecopiedBytes is what was shipped while the application ran.
-func (f Figures) PrecopiedBytes() int64 {
+func (f Stats) PrecopiedBytes() int64 {
 	var n int64
 	for _, r := range f.Rounds {
 		n += r.Bytes

@@ -28,7 +28,7 @@ func TestPhases(t *testing.T) {
 }
 
 func TestPrecopiedBytesLeaveOutTheFinalRound(t *testing.T) {
-	f := Figures{Rounds: []Round{{Bytes: 100}, {Bytes: 20}, {Bytes: 3}}, Final: Round{Bytes: 7}}
+	f := Stats{Rounds: []Round{{Bytes: 100}, {Bytes: 20}, {Bytes: 3}}, Final: Round{Bytes: 7}}
 	if got := f.PrecopiedBytes(); got != 123 {
 		t.Errorf("got %d, want 123", got)
 	}
@@ -53,7 +53,7 @@ func TestLeaseExpires(t *testing.T) {
 }
 
 func TestPeer(t *testing.T) {
-	s := Slice{Nodes: []Node{{ID: "a", Name: "first"}, {ID: "b", Name: "second"}}}
+	s := Assignment{Nodes: []Node{{ID: "a", Name: "first"}, {ID: "b", Name: "second"}}}
 	if n, ok := s.Peer("b"); !ok || n.Name != "second" {
 		t.Errorf("got %+v %t, want b", n, ok)
 	}

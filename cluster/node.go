@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,6 +13,8 @@ type Node struct {
 	Name string `json:"name"`
 	// Address is the IP address that clients, proxies and other nodes use to reach the node.
 	Address string `json:"address"`
+	// FormerAddress is the Address that it had before, if whoever gave it another one has said so.
+	FormerAddress string `json:"former_address,omitempty"`
 	// TransferAddress is the host:port of the node's SSH/SFTP server.
 	TransferAddress string `json:"transfer_address"`
 	// TransferKey is the public key of that server in authorized_keys form. Peers accept no other.
@@ -23,8 +27,8 @@ type Node struct {
 	Era     string `json:"era"`
 	Backend string `json:"backend"`
 	Runtime string `json:"runtime"`
-	// Abilities are what the backend can do beyond what all can: "adopt", "clone", "rollback".
-	Abilities []string `json:"abilities,omitempty"`
+	// Capabilities are what the backend can do beyond what all can: "adopt", "clone", "rollback".
+	Capabilities []string `json:"abilities,omitempty"`
 	// Features describe the backend as it was found at the start of the agent, for people.
 	Features map[string]string `json:"features,omitempty"`
 	// RoutesOnly: the node has no volumes and runs no applications.
@@ -32,6 +36,19 @@ type Node struct {
 	// TrashGrace is how long a copy that was removed can be brought back.
 	TrashGrace time.Duration `json:"trash_grace,omitempty"`
 	Version    string        `json:"version"`
+}
+
+// A RemovedNode is what is remembered of a node that an operator removed. Its certificate is still good, and
+// must not let it in again by itself.
+type RemovedNode struct {
+	ID      NodeID `json:"id"`
+	Name    string `json:"name,omitempty"`
+	Address string `json:"address,omitempty"`
+	// At is when it was removed, and By who did it.
+	At time.Time `json:"at"`
+	By string    `json:"by,omitempty"`
+	// Replacement is the node that took its place; empty: none did.
+	Replacement NodeID `json:"replacement,omitempty"`
 }
 
 // The abilities of a backend that a user can ask for.
@@ -42,47 +59,110 @@ const (
 )
 
 // Can reports whether the node's backend has an ability.
-func (n Node) Can(ability string) bool { return slices.Contains(n.Abilities, ability) }
+func (n Node) Can(ability string) bool { return slices.Contains(n.Capabilities, ability) }
+
+// Elsewhere reports whether n, which has the identity of was, may be another host: a copy of its disk. Such
+// a copy has been booted, and nobody can have given it the same address. A node that only routes has
+// nothing that two must not have.
+func (n Node) Elsewhere(was Node) bool {
+	return was.Address != "" && n.Address != was.Address && n.FormerAddress != was.Address && n.Era != was.Era &&
+		!n.RoutesOnly && !loopback(n.Address) && !loopback(was.Address)
+}
+
+// loopback reports whether an address leads nowhere else, and so says nothing of which host has it.
+func loopback(address string) bool {
+	a, err := netip.ParseAddr(address)
+	return err == nil && a.IsLoopback()
+}
+
+// Validate returns what is wrong with what a node says of itself.
+func (n Node) Validate() Problems {
+	var p Problems
+	if !ValidName(string(n.ID)) {
+		p.add("id", "%s is not a valid name", Shown(string(n.ID)))
+	}
+	if n.Name != "" && !ValidName(n.Name) {
+		p.add("name", "%s is not a valid name: %s", Shown(n.Name), plainName.want)
+	}
+	for path, text := range map[string]string{"address": n.Address, "former_address": n.FormerAddress, "era": n.Era, "backend": n.Backend, "runtime": n.Runtime, "version": n.Version} {
+		if !labelText.fits(text) || strings.ContainsFunc(text, unprintable) {
+			p.add(path, "%s: %s", Shown(text), labelText.want)
+		}
+	}
+	validateLabels("labels", n.Labels, &p)
+	if why := n.oversized(); why != "" {
+		p.add("node", "%s", why)
+	}
+	slices.SortFunc(p, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
+	return p
+}
 
 // NodeState is what one node observes of itself. Only that node writes it, and it always writes
 // the whole.
 type NodeState struct {
 	Node NodeID `json:"node"`
 	Era  string `json:"era"`
-	// Seen is the revision of the slice that the node last acted on.
-	Seen         Revision           `json:"seen"`
-	Applications []ApplicationState `json:"applications"`
-	Volumes      []VolumeState      `json:"volumes"`
+	// Sequence counts the reports of one process of the agent: one that comes late does not undo what a
+	// later one said. Zero: it does not count.
+	Sequence uint64 `json:"sequence,omitempty"`
+	// Seen is the revision of the assignment that the node last acted on.
+	Seen Revision `json:"seen"`
+	// Every is how often it reports at the latest, whether or not something changed: it is in touch for as
+	// long as it does. Zero: it reports changes alone, and its requests for assignments have to do.
+	Every        time.Duration `json:"every,omitempty"`
+	Applications []Instance    `json:"applications"`
+	Volumes      []Copy        `json:"volumes"`
 	// VolumesUnknown says why the node cannot see its volumes now, a pool that is missing say. Then
 	// Volumes is empty and means nothing: unknown is never "none".
 	VolumesUnknown string `json:"volumes_unknown,omitempty"`
+	// Trash are the volumes whose primary copy was removed and can be brought back. Nil: the node does
+	// not say, and unknown is never "none".
+	Trash []VolumeID `json:"trash"`
+	// Unreadable are those of which there is something in the trash, and nobody knows what.
+	Unreadable []VolumeID `json:"unreadable,omitempty"`
+	// TrashReplicas are the other copies in the trash: nothing brings those back by itself.
+	TrashReplicas []TrashReplica `json:"trash_replicas,omitempty"`
+	// SetAside are copies that were put away for another reason than that their volume was removed.
+	SetAside []SetAside `json:"set_aside,omitempty"`
 	// Steps says what the node is doing, or failed to do and will try again.
 	Steps     []StepState `json:"steps,omitempty"`
 	Conflicts []Conflict  `json:"conflicts,omitempty"`
+	// Kept are data of applications that are in no volume, and that nothing uses now.
+	Kept []Kept `json:"kept,omitempty"`
 	// FreeBytes is what the node's volume backend can still take.
 	FreeBytes int64 `json:"free_bytes"`
 	// Peers is what membership says of the other nodes. It never decides who may write.
 	Peers map[NodeID]string `json:"peers,omitempty"`
 }
 
-// ApplicationState is an application as its node sees it.
-type ApplicationState struct {
-	Name    AppName `json:"name"`
-	Running bool    `json:"running"`
-	// Healthy: running, and its health check passes or its ports accept connections.
-	Healthy bool `json:"healthy"`
-	// Epoch is the ownership epoch of the volume that the application was started on; zero
-	// without a volume. Routes ignore an endpoint with another epoch than the volume's record.
-	Epoch Epoch `json:"epoch,omitempty"`
-	// Volume is what it uses, and Fingerprint identifies the definition that it was made from.
-	Volume      VolumeID `json:"volume,omitempty"`
-	Fingerprint string   `json:"fingerprint,omitempty"`
-	// Endpoints maps each declared internal port to the host:port that serves it.
-	Endpoints map[int]string `json:"endpoints,omitempty"`
-	Restarts  int            `json:"restarts,omitempty"`
-	Started   time.Time      `json:"started,omitzero"`
-	// Reason says why the application is not running or not healthy, for the operator.
-	Reason string `json:"reason,omitempty"`
+// TrashReplica is a replica in the trash, whose content is exactly at the snapshot with the GUID Head.
+type TrashReplica struct {
+	Volume VolumeID `json:"volume"`
+	Head   string   `json:"head,omitempty"`
+}
+
+// A SetAside is a copy that was put away whole: something else took its place, or it had what nobody else has.
+// Nothing brings it back by itself.
+type SetAside struct {
+	Volume VolumeID `json:"volume"`
+	// Why: "replaced" by a transfer of the whole volume, "diverged" from its owner's, "broken", or "foreign", which
+	// was no copy.
+	Why string    `json:"why"`
+	At  time.Time `json:"at"`
+	// Path is where the node keeps it.
+	Path string `json:"path"`
+	// Bytes is how much it holds, as far as that is known.
+	Bytes int64 `json:"bytes,omitempty"`
+}
+
+// Kept is data of an application that was in its container, and is in none now: the application was
+// stopped, has moved, or got another definition. It stays until somebody removes it.
+type Kept struct {
+	Application AppName `json:"application"`
+	// Path is where in the container it was.
+	Path string `json:"path"`
+	// Volume is what the container engine calls it.
+	Volume string `json:"volume"`
 }
 
 // Role is what a node's copy of a volume is there for.
@@ -94,27 +174,6 @@ const (
 	// Replica: good up to a named snapshot, never opened for writing.
 	Replica Role = "replica"
 )
-
-// VolumeState is a node's copy of a volume as the node sees it.
-type VolumeState struct {
-	Volume VolumeID `json:"volume"`
-	Role   Role     `json:"role"`
-	Epoch  Epoch    `json:"epoch"`
-	// Open: applications can write to it now.
-	Open bool `json:"open"`
-	// Path is where the node mounts it.
-	Path string `json:"path,omitempty"`
-	// Users are the containers that Docker started on it, by their names: none of them is an
-	// application. While there are any it stays where it is.
-	Users     []string   `json:"users,omitempty"`
-	UsedBytes int64      `json:"used_bytes"`
-	LimitSize int64      `json:"limit_bytes,omitempty"`
-	Snapshots []Snapshot `json:"snapshots,omitempty"`
-	// Rollback is the ID of the last RollbackWish that was fulfilled.
-	Rollback string `json:"rollback,omitempty"`
-	// Warning is what the operator should know: over its size limit, diverged, not verified.
-	Warning string `json:"warning,omitempty"`
-}
 
 // StepState is one step of an agent's plan with its reason and, if it failed, why and when it is
 // tried again.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -63,9 +64,9 @@ func (c Configuration) Validate() Problems {
 	users := map[VolumeID]AppName{}
 	for _, name := range slices.Sorted(maps.Keys(c.Applications)) {
 		app := c.Applications[name]
-		path := "applications." + string(name)
+		path := "applications." + Printable(name)
 		if app.Name != name {
-			p.add(path, "is filed under another name: %q", app.Name)
+			p.add(path, "is filed under another name: %s", Shown(string(app.Name)))
 		}
 		p = append(p, app.validate(path)...)
 		for i, port := range app.Ports {
@@ -84,7 +85,7 @@ func (c Configuration) Validate() Problems {
 		case used:
 			p.clash(path+".volume", "applications."+string(other)+".volume", "volume %s is already used by %s", app.Volume.Volume)
 		case !ok || v.Deleted:
-			p.add(path+".volume", "no such volume: %s", app.Volume.Volume)
+			p.add(path+".volume", "no such volume: %s", Printable(app.Volume.Volume))
 		case app.Node != "" && v.Primary != app.Node:
 			p.add(path+".volume", "the volume is placed on node %s and the application on node %s", v.Primary, app.Node)
 		}
@@ -98,15 +99,18 @@ func (c Configuration) validateVolumes() Problems {
 	names := map[string]VolumeID{}
 	for _, id := range slices.Sorted(maps.Keys(c.Volumes)) {
 		v := c.Volumes[id]
-		path := "volumes." + string(id)
+		path := "volumes." + Printable(id)
 		if !IsUUID(string(id)) || v.ID != id {
-			p.add(path, "the id %q is not a version 4 UUID", v.ID)
+			p.add(path, "the id %s is not a version 4 UUID", Shown(string(v.ID)))
 		}
 		for _, problem := range v.Validate() {
 			p.add(path+"."+problem.Path, "%s", problem.Message)
 		}
 		if v.Deleted || v.Name == "" {
 			continue
+		}
+		if other, taken := c.Volumes[VolumeID(v.Name)]; taken && other.ID != id {
+			p.add(path+".name", "%q is the id of another volume", v.Name)
 		}
 		if first, taken := names[v.Name]; taken {
 			p.add(path+".name", "%q is already the name of volume %s", v.Name, first)
@@ -119,7 +123,10 @@ func (c Configuration) validateVolumes() Problems {
 func (a Application) validate(path string) Problems {
 	var p Problems
 	if !ValidName(string(a.Name)) {
-		p.add(path, "%q is not a valid name: use letters, digits, '_', '.' and '-', starting with a letter or digit", a.Name)
+		p.add(path, "%s is not a valid name: %s", Shown(string(a.Name)), plainName.want)
+	}
+	if a.Image != "" && !imageName.fits(a.Image) {
+		p.add(path+".image", "%s: %s", Shown(a.Image), imageName.want)
 	}
 	if a.Image == "" && len(a.Command) == 0 {
 		p.add(path, "needs an image, or a command_line for the process runtime")
@@ -144,7 +151,7 @@ func (a Application) validate(path string) Problems {
 		checkPort(&p, where+".local_port", link.LocalPort)
 		checkPort(&p, where+".remote_port", link.RemotePort)
 		if !aliasPattern.MatchString(link.Alias) {
-			p.add(where+".alias", "%q: use letters, digits, '_' and '-'", link.Alias)
+			p.add(where+".alias", "%s: use letters, digits, '_' and '-'", Shown(link.Alias))
 		}
 		key := linkKey{strings.ToLower(link.Alias), link.LocalPort}
 		if links[key] {
@@ -154,39 +161,44 @@ func (a Application) validate(path string) Problems {
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Environment)) {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
-			p.add(path+".environment", "%q cannot name a variable", name)
+			p.add(path+".environment", "%s cannot name a variable", Shown(name))
 		}
 	}
 	if a.Volume != nil && !strings.HasPrefix(a.Volume.Mountpoint, "/") {
-		p.add(path+".volume.mountpoint", "%q: want an absolute path", a.Volume.Mountpoint)
+		p.add(path+".volume.mountpoint", "%s: want an absolute path", Shown(a.Volume.Mountpoint))
 	}
 	return append(p, a.validatePolicies(path)...)
 }
 
-func (a Application) validatePolicies(path string) Problems {
+func (a Application) validatePolicies(where string) Problems {
 	var p Problems
 	switch a.Restart.Name {
 	case "", RestartNever, RestartAlways, RestartOnFailure:
 	default:
-		p.add(path+".restart_policy.name", "%q: use one of always, never, on-failure", a.Restart.Name)
+		p.add(where+".restart_policy.name", "%q: use one of always, never, on-failure", a.Restart.Name)
 	}
 	if a.Restart.MaximumRetryCount != 0 && a.Restart.Name != RestartOnFailure {
-		p.add(path+".restart_policy.maximum_retry_count", "goes with on-failure only")
+		p.add(where+".restart_policy.maximum_retry_count", "goes with on-failure only")
 	}
 	if a.Restart.MaximumRetryCount < 0 {
-		p.add(path+".restart_policy.maximum_retry_count", "%d: want 1 or more", a.Restart.MaximumRetryCount)
+		p.add(where+".restart_policy.maximum_retry_count", "%d: want 1 or more", a.Restart.MaximumRetryCount)
 	}
 	if a.Limits.MemoryBytes < 0 {
-		p.add(path+".mem_limit", "%d: want a number of bytes", a.Limits.MemoryBytes)
+		p.add(where+".mem_limit", "%d: want a number of bytes", a.Limits.MemoryBytes)
 	}
 	if a.Limits.CPUShares < 0 {
-		p.add(path+".cpu_shares", "%d: want 1 or more", a.Limits.CPUShares)
+		p.add(where+".cpu_shares", "%d: want 1 or more", a.Limits.CPUShares)
 	}
 	if a.Stop.Timeout < 0 {
-		p.add(path+".stop_timeout", "%s: want a positive time", a.Stop.Timeout)
+		p.add(where+".stop_timeout", "%s: want a positive time", a.Stop.Timeout)
+	}
+	for i, at := range a.Scratch {
+		if !strings.HasPrefix(at, "/") || at == "/" || path.Clean(at) != at {
+			p.add(fmt.Sprintf("%s.scratch[%d]", where, i), "%q: want an absolute path in the container, such as /cache", at)
+		}
 	}
 	if a.Health != nil && len(a.Health.Command) == 0 {
-		p.add(path+".health.command", "is missing")
+		p.add(where+".health.command", "is missing")
 	}
 	slices.SortFunc(p, func(a, b Problem) int { return cmp.Compare(a.Path, b.Path) })
 	return p

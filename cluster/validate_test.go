@@ -64,6 +64,10 @@ func TestValidateApplications(t *testing.T) {
 			"applications.db.stop_timeout: -1ns: want a positive time"}},
 		{"a health check that does something", func(a *Application) { a.Health.Command = nil }, []string{
 			"applications.db.health.command: is missing"}},
+		{"scratch in the container", func(a *Application) { a.Scratch = []string{"/cache", "cache", "/cache/", "/"} }, []string{
+			`applications.db.scratch[1]: "cache": want an absolute path in the container, such as /cache`,
+			`applications.db.scratch[2]: "/cache/": want an absolute path in the container, such as /cache`,
+			`applications.db.scratch[3]: "/": want an absolute path in the container, such as /cache`}},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
 			c := fullConfiguration()
@@ -98,7 +102,7 @@ func TestValidateTheWhole(t *testing.T) {
 		{"a size of zero or more", func(c *Configuration) { changeVolume(c, func(v *Volume) { v.MaximumSize = -1 }) }, []string{
 			"volumes." + string(someID) + ".maximum_size: -1: must be greater than zero"}},
 		{"valid names of snapshots", func(c *Configuration) {
-			changeVolume(c, func(v *Volume) { v.Snapshots = []SnapshotWish{{"ok", 1}, {"a@b", 1}} })
+			changeVolume(c, func(v *Volume) { v.Snapshots = []SnapshotRequest{{"ok", 1}, {"a@b", 1}} })
 		}, []string{"volumes." + string(someID) + `.snapshots[1]: "a@b" is not a valid name`}},
 		{"a volume's name once", func(c *Configuration) { c.Volumes[otherID] = Volume{ID: otherID, Name: "db"} }, []string{
 			"volumes." + string(otherID) + `.name: "db" is already the name of volume ` + string(someID)}},

@@ -3,33 +3,55 @@ package cluster
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
-
-// optionPattern is a kind of backend and the name of a setting that it knows.
-var optionPattern = regexp.MustCompile(`^[a-z]+\.[a-zA-Z0-9:._-]+$`)
 
 // Validate returns what is wrong with a volume in itself, by its fields. It does not ask whether a
 // backend knows its options.
 func (v Volume) Validate() Problems {
 	var p Problems
+	if v.Name != "" && !ValidName(v.Name) {
+		p.add("name", "%s is not a valid name: %s", Shown(v.Name), plainName.want)
+	}
 	if v.MaximumSize < 0 {
 		p.add("maximum_size", "%d: must be greater than zero", v.MaximumSize)
 	}
 	for i, wish := range v.Snapshots {
-		if !ValidName(string(wish.Name)) {
-			p.add(fmt.Sprintf("snapshots[%d]", i), "%q is not a valid name", wish.Name)
+		if !ValidSnapshotName(wish.Name) {
+			p.add(fmt.Sprintf("snapshots[%d]", i), "%s is not a valid name", Shown(string(wish.Name)))
 		}
 	}
+	if w := v.Rollback; w != nil && !ValidSnapshotName(w.Snapshot) {
+		p.add("rollback.snapshot", "%s is not a valid name", Shown(string(w.Snapshot)))
+	}
+	if o := v.Origin; o != nil {
+		p = append(p, o.validate()...)
+	}
+	validateLabels("metadata", v.Metadata, &p)
 	if v.Profile != "" && !slices.Contains(Profiles, v.Profile) {
-		p.add("profile", "%q: the profiles are: %s", v.Profile, strings.Join(Profiles, ", "))
+		p.add("profile", "%s: the profiles are: %s", Shown(v.Profile), strings.Join(Profiles, ", "))
 	}
-	for _, option := range slices.Sorted(maps.Keys(v.Options)) {
-		if !optionPattern.MatchString(option) {
-			p.add("options."+option, "want the backend that it is for before its name, such as zfs.recordsize")
+	for option, value := range sortedPairs(v.Options) {
+		if !optionName.fits(option) {
+			p.add("options."+Printable(option), "%s", optionName.want)
+		} else if !plainText.fits(value) || strings.ContainsFunc(value, unprintable) {
+			p.add("options."+option, "%s: %s", Shown(value), plainText.want)
 		}
+	}
+	return p
+}
+
+func (o Origin) validate() Problems {
+	var p Problems
+	if o.Volume != "" && !IsUUID(string(o.Volume)) {
+		p.add("origin.volume", "%s is not the id of a volume", Shown(string(o.Volume)))
+	}
+	if o.Snapshot != "" && !ValidSnapshotName(o.Snapshot) {
+		p.add("origin.snapshot", "%s is not a valid name", Shown(string(o.Snapshot)))
+	}
+	if !plainText.fits(o.Adopt) || strings.ContainsFunc(o.Adopt, unprintable) {
+		p.add("origin.adopt", "%s: %s", Shown(o.Adopt), plainText.want)
 	}
 	return p
 }

@@ -20,8 +20,10 @@ type Volume struct {
 	Deleted     bool              `json:"deleted,omitempty"`
 	// DeletedAt is when it was deleted. The control service sets it.
 	DeletedAt time.Time `json:"deleted_at,omitzero"`
+	// DeletedBy says who deleted it, for people. The control service sets it.
+	DeletedBy string `json:"deleted_by,omitempty"`
 	// Snapshots are those that the user asked for.
-	Snapshots []SnapshotWish `json:"snapshots,omitempty"`
+	Snapshots []SnapshotRequest `json:"snapshots,omitempty"`
 	// Profile names settings that suit what the volume holds, each backend by its own means: one of
 	// Profiles, or empty. It counts when the volume is made.
 	Profile string `json:"profile,omitempty"`
@@ -31,7 +33,16 @@ type Volume struct {
 	// Origin is where its first content comes from; nil: it begins empty.
 	Origin *Origin `json:"origin,omitempty"`
 	// Rollback is the newest wish to go back to a snapshot; nil: there was none.
-	Rollback *RollbackWish `json:"rollback,omitempty"`
+	Rollback *RollbackRequest `json:"rollback,omitempty"`
+}
+
+// SnapshotNames returns the names of the snapshots that the user asked for.
+func (v Volume) SnapshotNames() []SnapshotName {
+	var names []SnapshotName
+	for _, r := range v.Snapshots {
+		names = append(names, r.Name)
+	}
+	return names
 }
 
 // Profiles are the names of settings that a volume can be made with.
@@ -50,22 +61,22 @@ type Origin struct {
 	Adopt string `json:"adopt,omitempty"`
 }
 
-// A RollbackWish asks the owner of an epoch to make the content that of a snapshot again. It is
+// A RollbackRequest asks the owner of an epoch to make the content that of a snapshot again. It is
 // done when the owner's copy says its ID; later owners do not do it again.
-type RollbackWish struct {
+type RollbackRequest struct {
 	ID       string       `json:"id"`
 	Snapshot SnapshotName `json:"snapshot"`
 	Epoch    Epoch        `json:"epoch"`
 }
 
 // Due reports whether the wish is the owner's to fulfil, whose copy last fulfilled another one.
-func (w *RollbackWish) Due(owner Ownership, done string) bool {
+func (w *RollbackRequest) Due(owner Ownership, done string) bool {
 	return w != nil && w.Epoch == owner.Epoch && w.ID != done
 }
 
-// A SnapshotWish asks the owner of an epoch to make a snapshot. Later owners do not make it
+// A SnapshotRequest asks the owner of an epoch to make a snapshot. Later owners do not make it
 // again: under the same name it would hold something else.
-type SnapshotWish struct {
+type SnapshotRequest struct {
 	Name  SnapshotName `json:"name"`
 	Epoch Epoch        `json:"epoch"`
 }
@@ -80,6 +91,9 @@ type Snapshot struct {
 	Bytes int64 `json:"bytes"`
 	// Kept: made for a user, not for a transfer; only the user removes it.
 	Kept bool `json:"kept,omitempty"`
+	// Digest is the SHA-256, in hexadecimal, over all that was shipped of it file by file: content,
+	// metadata and attributes. Both sides have summed it up. Empty: it was not shipped that way.
+	Digest string `json:"digest,omitempty"`
 }
 
 // FinalSuffix ends the name of the last round of a move, and of no other round.
@@ -120,9 +134,9 @@ type Ownership struct {
 	Volume VolumeID `json:"volume"`
 	Owner  NodeID   `json:"owner"`
 	Epoch  Epoch    `json:"epoch"`
-	// Born: the owner of epoch 1 has reported its copy. From then on a missing copy is a
+	// Created: the owner of epoch 1 has reported its copy. From then on a missing copy is a
 	// conflict and never a reason to create an empty one.
-	Born bool `json:"born"`
+	Created bool `json:"born"`
 	// Base is the GUID of the snapshot that the owner starts from: the last round of the move
 	// that made it owner. Empty for the first owner.
 	Base string `json:"base,omitempty"`

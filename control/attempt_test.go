@@ -44,7 +44,7 @@ func TestAFailedAttemptIsTriedAgainAfterAWhile(t *testing.T) {
 		l.wantPhase(cluster.PhaseWaiting)
 		time.Sleep(700 * time.Millisecond)
 		again := l.wantPhase(cluster.PhasePrepare)
-		if !again.Deadline.After(now()) || !again.Held.IsZero() {
+		if !again.Deadline.After(l.clock.now()) || !again.Held.IsZero() {
 			t.Errorf("the second attempt begins as %+v, want a deadline to come and no hold", again)
 		}
 		for _, call := range []func(cluster.Move) error{l.ready, l.precopy, l.hold, l.commit} {
@@ -62,7 +62,7 @@ func TestTheBackoffGrowsAndTheAttemptsEnd(t *testing.T) {
 		for i, want := range []time.Duration{1, 2, 4, 8, 15, 30, 60} {
 			l.ok(l.failed(m, false))
 			m = l.wantPhase(cluster.PhaseWaiting)
-			if got := m.NotBefore.Sub(now()); got != want*time.Second {
+			if got := m.NotBefore.Sub(time.Now()); got != want*time.Second {
 				t.Errorf("after attempt %d it waits %s, want %ds", i+1, got, want)
 			}
 			time.Sleep(want*time.Second + 500*time.Millisecond)
@@ -140,10 +140,32 @@ func TestProgressKeepsALongPrecopyAlive(t *testing.T) {
 		for range 10 {
 			time.Sleep(50 * time.Second)
 			l.ok(l.Progress(l.ctx, "a", m.ID, wire.ProgressReport{Attempt: 1, Phase: cluster.PhasePrecopy, Reason: "round 2",
-				Figures: cluster.Figures{Rounds: []cluster.Round{{Bytes: 42}}}}))
+				Stats: cluster.Stats{Rounds: []cluster.Round{{Bytes: 42}}}}))
 		}
-		if m = l.wantPhase(cluster.PhasePrecopy); m.Reason != "round 2" || m.Figures.PrecopiedBytes() != 42 {
-			t.Errorf("the move shows %q and %d bytes, want what was reported", m.Reason, m.Figures.PrecopiedBytes())
+		if m = l.wantPhase(cluster.PhasePrecopy); m.Reason != "round 2" || m.Stats.PrecopiedBytes() != 42 {
+			t.Errorf("the move shows %q and %d bytes, want what was reported", m.Reason, m.Stats.PrecopiedBytes())
+		}
+		l.ok(l.hold(m)) // and what follows has all its time
+		time.Sleep(40 * time.Second)
+		l.wantPhase(cluster.PhaseHold)
+	})
+}
+
+// TestNoProgressHoldsClientsForLonger: they wait, whatever the source has to tell.
+func TestNoProgressHoldsClientsForLonger(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.everyoneWakes()
+		time.Sleep(2 * time.Minute) // the start of the service is long ago
+		l.bring(cluster.PhaseHold)
+		m := l.newest()
+		for range 9 {
+			l.ok(l.Progress(l.ctx, "a", m.ID, wire.ProgressReport{Attempt: 1, Phase: cluster.PhaseFinal}))
+			time.Sleep(5 * time.Second)
+		}
+		time.Sleep(2 * time.Second)
+		if m := l.newest(); m.Attempt != 2 {
+			t.Errorf("clients are still held by attempt %d, in its %s phase", m.Attempt, m.Phase)
 		}
 	})
 }

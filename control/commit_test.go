@@ -37,9 +37,9 @@ func TestAMoveFromItsRequestToItsEnd(t *testing.T) {
 
 		time.Sleep(300 * time.Millisecond)
 		o, err := l.Commit(l.ctx, "a", m.ID, wire.CommitRequest{Attempt: 1, Epoch: 1, Base: "guid",
-			Figures: cluster.Figures{Rounds: []cluster.Round{{Bytes: 3 << 20}}, Final: cluster.Round{Bytes: 7}}})
+			Stats: cluster.Stats{Rounds: []cluster.Round{{Bytes: 3 << 20}}, Final: cluster.Round{Bytes: 7}}})
 		l.ok(err)
-		if want := (cluster.Ownership{Volume: dbVolume, Owner: "b", Epoch: 2, Born: true, Base: "guid"}); o != want {
+		if want := (cluster.Ownership{Volume: dbVolume, Owner: "b", Epoch: 2, Created: true, Base: "guid"}); o != want {
 			t.Errorf("the commit answered %+v, want %+v", o, want)
 		}
 		l.wantPhase(cluster.PhasePromote)
@@ -49,8 +49,8 @@ func TestAMoveFromItsRequestToItsEnd(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		l.host("b").act()
 		done := l.wantPhase(cluster.PhaseDone)
-		if done.Figures.Pause != 500*time.Millisecond || done.Figures.Promote != 200*time.Millisecond {
-			t.Errorf("paused %s of which promoting %s, want 500ms and 200ms", done.Figures.Pause, done.Figures.Promote)
+		if done.Stats.Pause != 500*time.Millisecond || done.Stats.Promote != 200*time.Millisecond {
+			t.Errorf("paused %s of which promoting %s, want 500ms and 200ms", done.Stats.Pause, done.Stats.Promote)
 		}
 		l.wantRoute(cluster.Route{External: 5432, Application: "db", Mode: cluster.Forward, Endpoint: "b:5432", Epoch: 2})
 		l.wantEvent("moved", "db moved from node-a to node-b", "3.0 MiB shipped while it ran (rounds: 1)", "7 bytes while it was stopped", "waited 500ms")
@@ -81,6 +81,13 @@ func TestCommitIsRefused(t *testing.T) {
 		}, "a", 1, cluster.ErrConflict, "rolled back"},
 		{"for a move that is aborted", func(l *lab) cluster.Move {
 			m := l.bring(cluster.PhaseHold)
+			_, err := l.AbortMove(l.ctx, m.ID)
+			l.ok(err)
+			return m
+		}, "a", 1, cluster.ErrConflict, "aborted by a user"},
+		{"for one that is aborted in its last round", func(l *lab) cluster.Move {
+			m := l.bring(cluster.PhaseHold)
+			l.ok(l.Progress(l.ctx, "a", m.ID, wire.ProgressReport{Attempt: 1, Phase: cluster.PhaseFinal}))
 			_, err := l.AbortMove(l.ctx, m.ID)
 			l.ok(err)
 			return m
@@ -120,6 +127,25 @@ func TestCommitIsRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAMoveIsNotDoneByWhatWasOpenBefore: its target may have owned the volume at another time, and say so late.
+func TestAMoveIsNotDoneByWhatWasOpenBefore(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.configure(func(c *cluster.Configuration) { delete(c.Applications, "db") })
+		m, err := l.RequestMove(l.ctx, wire.MoveRequest{Volume: "db", To: "b"})
+		l.ok(err)
+		for _, call := range []func(cluster.Move) error{l.ready, l.precopy, l.hold, l.commit} {
+			l.ok(call(m))
+		}
+		b := l.host("b")
+		b.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: 1, Open: true}}
+		b.report()
+		l.wantPhase(cluster.PhasePromote)
+		b.act()
+		l.wantPhase(cluster.PhaseDone)
+	})
 }
 
 func TestACommitAnswersTheSameForEver(t *testing.T) {
@@ -166,7 +192,7 @@ func TestACommittedMoveOnlyGoesForward(t *testing.T) {
 			t.Errorf("the move says %q, want %q", late.Reason, want)
 		}
 		h := l.host("b")
-		h.obey(h.slice())
+		h.obey(h.assignment())
 		h.state.Applications[0].Healthy, h.state.Applications[0].Reason = false, "exited with status 1"
 		h.report()
 		time.Sleep(time.Second)
@@ -237,6 +263,30 @@ func TestACommitWhoseWriteFailedIsAskedForAgain(t *testing.T) {
 				l.ok(l.commit(m))
 				l.wantOwner("b", 2)
 			})
+		})
+	}
+}
+
+// TestAMoveThatEndsWithSomethingElseHasNoProof: what an operator accepted on the target is not what was
+// committed.
+func TestAMoveThatEndsWithSomethingElseHasNoProof(t *testing.T) {
+	for head, proven := range map[string]bool{"guid": false, "earlier": true} {
+		inLab(t, func(t *testing.T, l *lab) {
+			l.runDatabase()
+			m := l.bring(cluster.PhaseHold)
+			_, err := l.Commit(l.ctx, "a", m.ID, wire.CommitRequest{Attempt: m.Attempt, Epoch: m.Epoch, Base: "guid", Stats: cluster.Stats{Proof: "sha256 12"}})
+			l.ok(err)
+			b := l.host("b")
+			b.obey(b.assignment())
+			b.state.Volumes[0].Accepted = &cluster.Accepted{Head: head, Although: "its file log was changed"}
+			b.report()
+			done := l.wantPhase(cluster.PhaseDone).Stats
+			if (done.Proof != "") != proven || (done.Accepted == "") != proven {
+				t.Errorf("accepted at %s: %+v", head, done)
+			}
+			if !proven && !containsAll(done.Accepted, []string{"node-b", "its file log was changed", "replica on node-a"}) {
+				t.Errorf("it says %s", done.Accepted)
+			}
 		})
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
+	"github.com/drover/drover/control/report"
+	"github.com/drover/drover/control/rules"
 	"github.com/drover/drover/control/wire"
 )
 
@@ -15,7 +17,7 @@ import (
 func (s *Service) Configuration() (cluster.Configuration, cluster.Revision) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.model.configuration().Clone(), s.model.head
+	return s.model.Configuration().Clone(), s.model.Head
 }
 
 // Configure replaces the configuration, if it still has the revision from; zero replaces any.
@@ -36,107 +38,47 @@ func (s *Service) Edit(ctx context.Context, edit func(*cluster.Configuration) er
 
 func (s *Service) configure(ctx context.Context, from cluster.Revision, edit func(*cluster.Configuration) error) (wire.ConfigurationDocument, error) {
 	var doc wire.ConfigurationDocument
-	d, err := s.update(ctx, func(d *draft) error {
-		if head := d.model.head; from != 0 && from != head {
-			return fmt.Errorf("configure: %w: the configuration has revision %d, not %d", cluster.ErrStale, head, from)
+	var next cluster.Configuration
+	prepare := func(m *records.Model) error {
+		if from != 0 && from != m.Head {
+			return fmt.Errorf("configure: %w: the configuration has revision %d, not %d", cluster.ErrStale, m.Head, from)
 		}
-		edited := d.model.configuration().Clone()
+		edited := m.Configuration().Clone()
 		if err := edit(&edited); err != nil {
 			return err
 		}
-		next := edited.Clone() // edit may have kept a hold on what it put in
-		for id, r := range d.model.volumes.rows {
-			if _, listed := next.Volumes[id]; !listed {
-				next.Volumes[id] = r.value
-			}
-		}
-		if err := d.problems(next).Err(); err != nil {
-			return err
-		}
-		d.configure(next)
-		doc.Configuration = next.Clone()
+		next = edited.Clone() // edit may have kept a hold on what it put in
 		return nil
+	}
+	w, err := s.updateFrom(ctx, prepare, func(w *rules.Write) error {
+		err := w.Configure(next)
+		doc.Configuration = next.Clone()
+		return err
 	})
 	if err != nil {
 		return wire.ConfigurationDocument{}, err
 	}
-	doc.Revision, doc.Changed = d.revision, d.changesConfiguration()
-	doc.Moves = slices.Sorted(maps.Values(d.opened))
+	doc.Revision, doc.Changed = w.Head, w.ChangesConfiguration()
+	doc.Moves = slices.Sorted(maps.Values(w.Opened))
 	return doc, nil
 }
 
-// problems returns all that is wrong with a configuration, in itself and with these nodes.
-func (d *draft) problems(next cluster.Configuration) cluster.Problems {
-	p := next.Validate()
-	unknown := func(path string, node cluster.NodeID) {
-		n, known := d.nodes.get(node)
-		switch {
-		case node == "":
-		case !known:
-			p = append(p, cluster.Problem{Path: path, Message: fmt.Sprintf("no node %q has registered; the nodes are: %s", node, list(d.model.nodeNames()))})
-		case n.RoutesOnly:
-			p = append(p, cluster.Problem{Path: path, Message: fmt.Sprintf("node %s only routes: it runs no applications and keeps no volumes", n.Name)})
-		}
+// Preview returns what the nodes would do if next were the configuration, and changes nothing. It is
+// the same write as Configure would make, not committed, and is refused as that would be.
+func (s *Service) Preview(ctx context.Context, next cluster.Configuration) ([]wire.PlannedStep, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.refresh(ctx); err != nil {
+		return nil, err
 	}
-	for _, name := range sorted(next.Applications) {
-		unknown(fmt.Sprintf("applications.%s.node", name), next.Applications[name].Node)
+	w, err := s.settle(ctx, func(w *rules.Write) error { return w.Configure(next.Clone()) })
+	if err != nil {
+		return nil, err
 	}
-	for _, id := range sorted(next.Volumes) {
-		if v := next.Volumes[id]; !v.Deleted {
-			unknown(fmt.Sprintf("volumes.%s.primary", id), v.Primary)
-		}
-	}
-	for _, id := range sorted(next.Leases) {
-		l, path := next.Leases[id], fmt.Sprintf("leases.%s", id)
-		if v, ok := next.Volumes[id]; !ok || v.Deleted || l.Volume != id {
-			p = append(p, cluster.Problem{Path: path, Message: fmt.Sprintf("no such volume: %s", l.Volume)})
-		}
-		unknown(path+".node", l.Node)
-	}
-	return p
-}
-
-func (m *model) nodeNames() []string {
-	var names []string
-	for n := range m.nodes.all() {
-		names = append(names, m.node(n.ID))
-	}
-	slices.Sort(names)
-	return names
-}
-
-// configure writes what differs between the configuration and next.
-func (d *draft) configure(next cluster.Configuration) {
-	for name, r := range d.model.applications.rows {
-		if _, kept := next.Applications[name]; !kept {
-			d.dropApplication(r.value)
-		}
-	}
-	for _, name := range sorted(next.Applications) {
-		d.putApplication(next.Applications[name])
-	}
-	for _, v := range next.Volumes {
-		d.putVolume(v)
-	}
-	for id := range d.model.leases.rows {
-		if _, kept := next.Leases[id]; !kept {
-			d.dropLease(id)
-		}
-	}
-	for _, l := range next.Leases {
-		l.Expires = inUTC(l.Expires)
-		d.putLease(l)
-	}
-	if d.changesConfiguration() {
-		d.event(cluster.Event{Kind: "configured", Message: fmt.Sprintf("the configuration was changed: %d applications, %d volumes, %d leases",
-			len(d.applications.fresh), len(d.volumes.fresh), len(d.leases.fresh))})
-	}
-}
-
-// inUTC returns the same instant as it is written down; zero stays zero.
-func inUTC(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return t.UTC().Round(0)
+	s.mu.Lock()
+	then := s.view()
+	then.Seen = s.seen.Clone()
+	s.mu.Unlock()
+	then.Model = w.Outcome()
+	return report.Preview(then, slices.Sorted(maps.Values(w.Opened))), nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
 	"github.com/drover/drover/control/store/mem"
 )
 
@@ -53,7 +54,7 @@ func TestADeployDropsNoVolume(t *testing.T) {
 		if len(doc.Configuration.Applications) != 0 || doc.Configuration.Volumes[dbVolume].Primary != "a" {
 			t.Errorf("an empty configuration became %+v, want db's volume in it", doc.Configuration)
 		}
-		if s := l.host("a").slice(); len(s.Applications) != 0 || len(s.Volumes) != 1 {
+		if s := l.host("a").assignment(); len(s.Applications) != 0 || len(s.Volumes) != 1 {
 			t.Errorf("its owner is told %+v, want the volume without the application", s)
 		}
 	})
@@ -145,10 +146,10 @@ func TestAnEditOnAStoreThatOthersWriteIsMadeAnew(t *testing.T) {
 		l.ok(err)
 		l.configure(database("c"))
 		open := 0
-		m, err := loadModel(records(t, l.store))
+		m, err := records.Load(stored(t, l.store))
 		l.ok(err)
-		for _, r := range m.moves.rows {
-			if !r.value.Phase.Ended() {
+		for _, move := range m.Moves.Each() {
+			if !move.Phase.Ended() {
 				open++
 			}
 		}
@@ -173,6 +174,9 @@ func TestALargeConfiguration(t *testing.T) {
 			if err := svc.Register(t.Context(), cluster.Node{ID: node}); err != nil {
 				t.Fatal(err)
 			}
+			if err := svc.Report(t.Context(), cluster.NodeState{Node: node}); err != nil {
+				t.Fatal(err)
+			}
 		}
 		id := cluster.VolumeIDForName(name)
 		c.Volumes[id] = cluster.Volume{ID: id, Name: string(name), Primary: node}
@@ -182,9 +186,9 @@ func TestALargeConfiguration(t *testing.T) {
 	if _, err := svc.Configure(t.Context(), 0, c); err != nil {
 		t.Fatal(err)
 	}
-	slice, err := svc.Slice(t.Context(), "n7", 0)
-	if err != nil || len(slice.Applications) != n/50 || len(slice.Routes) != n {
-		t.Errorf("a node has %d applications and %d routes, %v", len(slice.Applications), len(slice.Routes), err)
+	assignment, err := svc.Assignment(t.Context(), "n7", 0)
+	if err != nil || len(assignment.Applications) != n/50 || len(assignment.Routes) != n {
+		t.Errorf("a node has %d applications and %d routes, %v", len(assignment.Applications), len(assignment.Routes), err)
 	}
 }
 

@@ -4,18 +4,22 @@
 //	s, err := control.Open(ctx, store, control.Options{})
 //	go s.Run(ctx)                                  // deadlines, back-offs, leases, liveness
 //	doc, err := s.Configure(ctx, 0, configuration) // by a user
-//	slice, err := s.Slice(ctx, node, since)        // by a node's agent, which waits here
+//	assignment, err := s.Assignment(ctx, node, since)        // by a node's agent, which waits here
 //	err = s.Report(ctx, state)
 //
 // One write goes one way, whatever asked for it:
 //
-//	call -> draft: edit -> reconcile volumes -> derive routes -> one batch to the store
-//	                                                                  |
-//	           nodes that it concerns wake and get new slices <- model swapped
+//	call -> edit -> reconcile (package rules, on one view) -> one batch to the store
+//	                                                                |
+//	      nodes that it concerns wake and get new assignments <- records changed
 //
 // The model is in memory and written through; what nodes report stays in memory, since they
 // report it again. After a restart the service knows who owns what, and of the nodes nothing:
 // it closes no route and creates nothing until it has heard of them.
+//
+// What is decided is in package rules, what is on record in package records, what a node gets in
+// package assign, what people are told in package report: all of them functions of one package view.
+// Here are the locks, the waiting, and what is remembered of nodes that are in touch.
 //
 // The package speaks no HTTP (package api does), runs nothing on nodes (their agents do) and
 // ships no data.
@@ -28,7 +32,10 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
+	"github.com/drover/drover/control/rules"
 	"github.com/drover/drover/control/store"
+	"github.com/drover/drover/control/view"
 	"github.com/drover/drover/control/wire"
 )
 
@@ -37,9 +44,10 @@ import (
 type Service struct {
 	store   store.Store
 	options Options
+	clock   clock
 	started time.Time
 
-	// writing is held by one writer at a time, while it drafts, writes and applies.
+	// writing is held by one writer at a time, from its edit until it is applied.
 	writing sync.Mutex
 	// doubt: a write failed in a way that leaves open what the store holds. Guarded by writing.
 	doubt bool
@@ -48,43 +56,46 @@ type Service struct {
 	// heartbeats do not wait for a disk.
 	mu sync.Mutex
 	// model is changed only by who holds both locks; a writer may read it without mu.
-	model     *model
-	sessions  map[cluster.NodeID]*session
-	observed  observed
-	progress  map[cluster.MoveID]progress
-	conflicts map[cluster.VolumeID]string // those that an event told of
-	logs      map[cluster.LogID]*logRequest
-	watch     watch
-	catalogue catalogue
+	model         *records.Model
+	seen          *view.Seen
+	sessions      map[cluster.NodeID]*session
+	parted        map[cluster.NodeID]cluster.Revision // what nodes that were removed had been given
+	logs          map[cluster.LogID]*logRequest
+	watch         watch
+	volumeChanges volumeChanges
 }
 
 // Open loads what the store holds. The service keeps using the store but does not close it.
 func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
+	o.Timing = o.Timing.OrDefaults()
+	clock := newClock(o.Clock)
 	svc := &Service{
-		store: s, options: o, started: now(), doubt: true,
-		sessions:  map[cluster.NodeID]*session{},
-		observed:  newObserved(),
-		progress:  map[cluster.MoveID]progress{},
-		conflicts: map[cluster.VolumeID]string{},
-		logs:      map[cluster.LogID]*logRequest{},
-		watch:     watch{moves: map[cluster.MoveID]*movement{}},
+		store: s, options: o, clock: clock, started: clock.now(), doubt: true,
+		seen:     view.NewSeen(),
+		sessions: map[cluster.NodeID]*session{},
+		parted:   map[cluster.NodeID]cluster.Revision{},
+		logs:     map[cluster.LogID]*logRequest{},
+		watch:    watch{moves: map[cluster.MoveID]*movement{}},
 	}
-	// Each start is written down, so that the store's revision, and with it those of all slices
+	// Each start is written down, so that the store's revision, and with it those of all assignments
 	// to come, are above what any earlier process gave out.
-	if _, err := svc.update(ctx, func(d *draft) error { d.start = true; return nil }); err != nil {
+	if _, err := svc.update(ctx, func(w *rules.Write) error { w.Start(); return nil }); err != nil {
 		return nil, fmt.Errorf("open the control service: %w", err)
 	}
 	svc.watch.first = svc.next()
 	svc.watch.shared = svc.watch.first
-	svc.options.log().Info("control service opened", "revision", svc.model.revision,
-		"applications", len(svc.model.applications.rows), "volumes", len(svc.model.volumes.rows))
+	svc.options.log().Info("control service opened", "revision", svc.model.Revision,
+		"applications", svc.model.Applications.Len(), "volumes", svc.model.Volumes.Len())
 	return svc, nil
+}
+
+// view returns everything as it is. The caller holds mu, for as long as it uses it.
+func (s *Service) view() view.View {
+	return view.View{Model: s.model, Seen: s.seen, Started: s.started, Timing: s.options.Timing,
+		Now: s.clock.now(), Wall: s.clock.wall(), KeptMoves: s.options.KeptMoves, NewID: cluster.NewUUID}
 }
 
 // Version says which build this is and which cluster it serves.
 func (s *Service) Version() wire.Version {
 	return wire.Version{Version: s.options.Version, Cluster: s.options.Cluster}
 }
-
-// now is the present as it is written down: in UTC, without the reading of a process's own clock.
-func now() time.Time { return time.Now().UTC().Round(0) }

@@ -3,11 +3,14 @@ package control
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
+	"github.com/drover/drover/control/rules"
 )
 
 func TestEvents(t *testing.T) {
@@ -53,9 +56,9 @@ func TestEvents(t *testing.T) {
 func TestTheNewestEventsAreKept(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		for range 3 {
-			_, err := l.update(l.ctx, func(d *draft) error {
-				for i := range keptEvents / 2 {
-					d.event(cluster.Event{Kind: "test", Message: fmt.Sprint(i)})
+			_, err := l.update(l.ctx, func(w *rules.Write) error {
+				for i := range records.KeptEvents / 2 {
+					w.Tell(cluster.Event{Kind: "test", Message: fmt.Sprint(i)})
 				}
 				return nil
 			})
@@ -66,9 +69,47 @@ func TestTheNewestEventsAreKept(t *testing.T) {
 			events, err := l.Events(l.ctx, 0)
 			l.ok(err)
 			newest := events[len(events)-1].ID
-			if len(events) != keptEvents || events[0].ID != newest-keptEvents+1 {
+			if len(events) != records.KeptEvents || events[0].ID != newest-records.KeptEvents+1 {
 				t.Errorf("kept are %d events from %d to %d", len(events), events[0].ID, newest)
 			}
+		}
+		check()
+		l.restart()
+		check()
+	})
+}
+
+func TestANodeThatTellsOfMuchMakesNothingElseBeForgotten(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		for range 3 {
+			_, err := l.update(l.ctx, func(w *rules.Write) error {
+				for range records.KeptEvents / 2 {
+					w.Tell(cluster.Event{Node: "c", Kind: "noise", Message: "x"})
+				}
+				return nil
+			})
+			l.ok(err)
+		}
+		l.ok(l.Record(l.ctx, cluster.Event{Node: "c", Kind: "newest", Message: strings.Repeat("x", 1<<20)}))
+		check := func() {
+			t.Helper()
+			events, err := l.Events(l.ctx, 0)
+			l.ok(err)
+			noise := 0
+			for _, e := range events {
+				if e.Node == "c" {
+					noise++
+				}
+				if len(e.Message) > 5000 {
+					t.Errorf("a message of %d bytes is kept", len(e.Message))
+				}
+			}
+			if noise != records.KeptOfNode {
+				t.Errorf("%d events of one node are kept, want %d", noise, records.KeptOfNode)
+			}
+			l.wantEvent("owner", "db")
+			l.wantEvent("newest", "x")
 		}
 		check()
 		l.restart()

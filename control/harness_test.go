@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
 	"github.com/drover/drover/control/store"
 	"github.com/drover/drover/control/store/mem"
 	"github.com/drover/drover/control/wire"
@@ -39,6 +41,7 @@ type lab struct {
 	store *mem.Store
 	*Service
 	hosts map[cluster.NodeID]*host
+	ahead *atomic.Int64 // by how much the clock of its host is
 	stop  context.CancelFunc
 }
 
@@ -56,7 +59,7 @@ func inLab(t *testing.T, test func(t *testing.T, l *lab)) {
 }
 
 func newLab(t reporter, s *mem.Store) *lab {
-	l := &lab{t: t, ctx: context.Background(), store: s, hosts: map[cluster.NodeID]*host{}}
+	l := &lab{t: t, ctx: context.Background(), store: s, hosts: map[cluster.NodeID]*host{}, ahead: new(atomic.Int64)}
 	l.start(s)
 	return l
 }
@@ -65,7 +68,8 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 
 func (l *lab) start(s store.Store) {
 	l.t.Helper()
-	svc, err := Open(l.ctx, s, Options{Log: quiet(), Version: "v", Cluster: "lab"})
+	svc, err := Open(l.ctx, s, Options{Log: quiet(), Version: "v", Cluster: "lab",
+		Clock: func() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) }})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -212,6 +216,9 @@ func (l *lab) wantEvent(kind string, words ...string) {
 	l.ok(err)
 	for _, e := range events {
 		if e.Kind == kind && containsAll(e.Message, words) {
+			if strings.HasPrefix(e.Message, e.Kind+":") {
+				l.t.Errorf("the event says its kind again: %q", e.Message)
+			}
 			return
 		}
 	}
@@ -251,35 +258,43 @@ func (h *host) register() {
 
 func (h *host) report() {
 	h.lab.t.Helper()
-	h.lab.ok(h.lab.Report(h.lab.ctx, cluster.NodeState{Node: h.id, Era: h.state.Era, Seen: h.state.Seen,
-		Applications: slices.Clone(h.state.Applications), Volumes: slices.Clone(h.state.Volumes)}))
+	state := h.state
+	state.Node, state.Applications, state.Volumes = h.id, slices.Clone(h.state.Applications), slices.Clone(h.state.Volumes)
+	h.lab.ok(h.lab.Report(h.lab.ctx, state))
 }
 
-// slice returns what the node is told now.
-func (h *host) slice() cluster.Slice {
+// assignment returns what the node is told now.
+func (h *host) assignment() cluster.Assignment {
 	h.lab.t.Helper()
-	slice, err := h.lab.Slice(h.lab.ctx, h.id, 0)
+	h.lab.mu.Lock()
+	n := h.lab.sessions[h.id]
+	unknown := n != nil && h.lab.unknown(n)
+	h.lab.mu.Unlock()
+	if unknown {
+		h.report() // as agents do, at once: before, they are told nothing
+	}
+	assignment, err := h.lab.Assignment(h.lab.ctx, h.id, 0)
 	h.lab.ok(err)
-	h.since = slice.Revision
-	return slice
+	h.since = assignment.Revision
+	return assignment
 }
 
-// act does at once all that the slice asks for, and reports it.
+// act does at once all that the assignment asks for, and reports it.
 func (h *host) act() {
 	h.lab.t.Helper()
-	for range 5 { // a report may lead to another slice
-		h.obey(h.slice())
+	for range 5 { // a report may lead to another assignment
+		h.obey(h.assignment())
 		h.report()
 	}
 }
 
-func (h *host) obey(s cluster.Slice) {
+func (h *host) obey(s cluster.Assignment) {
 	old := h.state.Volumes
 	h.state.Seen, h.state.Volumes, h.state.Applications = s.Revision, nil, nil
 	epochs := map[cluster.VolumeID]cluster.Epoch{}
 	for _, v := range s.Volumes {
 		epochs[v.Volume.ID] = v.Ownership.Epoch
-		c := cluster.VolumeState{Volume: v.Volume.ID, Role: cluster.Primary, Epoch: v.Ownership.Epoch, Open: true, UsedBytes: 1000}
+		c := cluster.Copy{Volume: v.Volume.ID, Role: cluster.Primary, Epoch: v.Ownership.Epoch, Open: true, UsedBytes: 1000}
 		for _, wish := range v.Volume.Snapshots {
 			c.Snapshots = append(c.Snapshots, cluster.Snapshot{Name: wish.Name, Kept: true})
 		}
@@ -292,7 +307,7 @@ func (h *host) obey(s cluster.Slice) {
 		}
 	}
 	for _, a := range s.Applications {
-		state := cluster.ApplicationState{Name: a.Name, Running: true, Healthy: true, Endpoints: map[int]string{}}
+		state := cluster.Instance{Name: a.Name, Running: true, Healthy: true, Endpoints: map[int]string{}}
 		if a.Volume != nil {
 			state.Epoch = epochs[a.Volume.Volume]
 		}
@@ -303,7 +318,7 @@ func (h *host) obey(s cluster.Slice) {
 	}
 }
 
-// wake lets the host poll for slices in the background, as agents do; without acting on more
+// wake lets the host poll for assignments in the background, as agents do; without acting on more
 // than the routes.
 func (h *host) wake() {
 	ctx, cancel := context.WithCancel(h.lab.ctx)
@@ -314,7 +329,7 @@ func (h *host) wake() {
 		var since cluster.Revision
 		for ctx.Err() == nil {
 			poll, done := context.WithTimeout(ctx, 5*time.Second)
-			if s, err := svc.Slice(poll, h.id, since); err == nil {
+			if s, err := svc.Assignment(poll, h.id, since); err == nil {
 				since = s.Revision
 			}
 			done()
@@ -332,7 +347,7 @@ func (h *host) sleep() {
 
 // everyoneWakes keeps all hosts in touch for as long as the test lasts.
 func (l *lab) everyoneWakes() {
-	for _, id := range sorted(l.hosts) {
+	for _, id := range records.Sorted(l.hosts) {
 		l.hosts[id].sleep()
 		l.hosts[id].wake()
 	}

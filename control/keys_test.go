@@ -18,7 +18,7 @@ func TestKeysOfUsersReachEveryNode(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.ok(l.Register(l.ctx, cluster.Node{ID: "d", Name: "d", TransferKey: keyThree}))
 		c := l.host("c")
-		waiting := c.pending(c.slice().Revision)
+		waiting := c.pending(c.assignment().Revision)
 		l.ok(l.AddKey(l.ctx, "me", wire.KeyRequest{Key: keyOne + " me@laptop\n"}))
 		if s := arrived(t, waiting); len(s.Keys) != 1 || s.Keys[0].Name != "me" || s.Keys[0].Key != keyOne || s.Keys[0].Added.IsZero() {
 			t.Errorf("the node was told %+v", s.Keys)
@@ -46,7 +46,7 @@ func TestKeysOfUsersReachEveryNode(t *testing.T) {
 		if keys := l.Keys(); len(keys) != 1 {
 			t.Errorf("after a restart the keys are %v", keys)
 		}
-		waiting = c.pending(c.slice().Revision)
+		waiting = c.pending(c.assignment().Revision)
 		l.ok(l.RemoveKey(l.ctx, "me"))
 		if s := arrived(t, waiting); len(s.Keys) != 0 {
 			t.Errorf("the node still has %+v", s.Keys)
@@ -60,9 +60,9 @@ func TestANodeLearnsTheNewNameOfWhatItHolds(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.runDatabase()
 		c := l.host("c")
-		c.state.Volumes = []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Replica}}
+		c.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Replica}}
 		c.report()
-		waiting := c.pending(c.slice().Revision)
+		waiting := c.pending(c.assignment().Revision)
 		l.configure(func(c *cluster.Configuration) {
 			v := c.Volumes[dbVolume]
 			v.Name = "other"

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
 )
 
 // A logRequest is a user who wants the output of an application. It is in memory only: with the
 // service its connection ends, and so does what it was for.
 //
-//	Logs adds it -> the node's slice has it -> the node answers it -> the user reads -> it is dropped
+//	Logs adds it -> the node's assignment has it -> the node answers it -> the user reads -> it is dropped
 //
 // The service's mu guards it.
 type logRequest struct {
@@ -21,7 +22,7 @@ type logRequest struct {
 	// by is the node that answers, and output what it answers; empty until one does.
 	by     cluster.NodeID
 	output io.ReadCloser
-	taken  chan struct{} // closed when by and output are set
+	taken  signal        // by and output are set
 	over   chan struct{} // closed when nobody reads output any more
 }
 
@@ -33,28 +34,28 @@ func (s *Service) Logs(ctx context.Context, app cluster.AppName, follow bool) (s
 	if err != nil {
 		return "", nil, fmt.Errorf("read the logs of %s: %w", app, err)
 	}
-	patience := s.options.Timing.logs()
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
-	select {
-	case <-r.taken:
-	case <-timeout.C:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
+	patience := s.options.Timing.Logs
+	patient, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = s.await(patient, func() (*signal, error) {
+		if r.by == "" {
+			return &r.taken, nil
+		}
+		return nil, nil
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.by != "" {
-		return s.model.node(r.by), &logOutput{ReadCloser: r.output, end: func() { s.endLogs(r) }}, nil
+		return s.model.Node(r.by), &logOutput{ReadCloser: r.output, end: func() { s.endLogs(r) }}, nil
 	}
 	s.dropLogs(r)
-	if err == nil {
+	if ctx.Err() == nil {
 		err = s.unanswered(app, patience)
 	}
 	return "", nil, fmt.Errorf("read the logs of %s: %w", app, err)
 }
 
-// AnswerLogs is a node's answer to a request of its slice. It returns once nobody reads output any
+// AnswerLogs is a node's answer to a request of its assignment. It returns once nobody reads output any
 // more, and has then closed it: that must free a Read under way.
 func (s *Service) AnswerLogs(node cluster.NodeID, id cluster.LogID, output io.ReadCloser) error {
 	r, err := s.takeLogs(node, id, output)
@@ -68,7 +69,7 @@ func (s *Service) AnswerLogs(node cluster.NodeID, id cluster.LogID, output io.Re
 func (s *Service) wantLogs(app cluster.AppName, follow bool) (*logRequest, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.model.runsOn(app); err != nil {
+	if _, err := s.model.RunsOn(app); err != nil {
 		return nil, err
 	}
 	if len(s.logs) >= mostLogs {
@@ -76,7 +77,7 @@ func (s *Service) wantLogs(app cluster.AppName, follow bool) (*logRequest, error
 	}
 	r := &logRequest{
 		LogRequest: cluster.LogRequest{ID: cluster.LogID(cluster.NewUUID()), Application: app, Follow: follow},
-		taken:      make(chan struct{}), over: make(chan struct{}),
+		over:       make(chan struct{}),
 	}
 	s.logs[r.ID] = r
 	s.logsChanged(r)
@@ -90,14 +91,14 @@ func (s *Service) takeLogs(node cluster.NodeID, id cluster.LogID, output io.Read
 	if r == nil {
 		return nil, fmt.Errorf("%w: nobody waits for %q", cluster.ErrNotFound, id)
 	}
-	if at, err := s.model.runsOn(r.Application); err != nil || at != node {
-		return nil, fmt.Errorf("%w: application %q does not run on %s", cluster.ErrForbidden, r.Application, s.model.node(node))
+	if at, err := s.model.RunsOn(r.Application); err != nil || at != node {
+		return nil, fmt.Errorf("%w: application %q does not run on %s", cluster.ErrForbidden, r.Application, s.model.Node(node))
 	}
 	if r.by != "" {
 		return nil, fmt.Errorf("%w: it is being answered", cluster.ErrConflict)
 	}
 	r.by, r.output = node, output
-	close(r.taken)
+	r.taken.raise()
 	return r, nil
 }
 
@@ -114,10 +115,10 @@ func (s *Service) dropLogs(r *logRequest) {
 	s.logsChanged(r)
 }
 
-// logsChanged wakes the nodes whose slice has a request or had it. The caller holds mu.
+// logsChanged wakes the nodes whose assignment has a request or had it. The caller holds mu.
 func (s *Service) logsChanged(r *logRequest) {
-	concerned := set[cluster.NodeID]{r.by: {}}
-	if at, err := s.model.runsOn(r.Application); err == nil {
+	concerned := records.Set[cluster.NodeID]{r.by: {}}
+	if at, err := s.model.RunsOn(r.Application); err == nil {
 		concerned[at] = struct{}{}
 	}
 	s.wake(concerned, false)
@@ -125,54 +126,33 @@ func (s *Service) logsChanged(r *logRequest) {
 
 // unanswered says why there is no output. The caller holds mu.
 func (s *Service) unanswered(app cluster.AppName, patience time.Duration) error {
-	node, err := s.model.runsOn(app)
+	node, err := s.model.RunsOn(app)
 	if err != nil {
 		return err // meanwhile
 	}
-	called := s.model.node(node)
-	if n := s.sessions[node]; n == nil || n.heard.IsZero() {
+	called := s.model.Node(node)
+	if n := s.sessions[node]; n == nil || n.Heard.IsZero() {
 		return fmt.Errorf("%w: node %s, where it runs, has not been heard of", cluster.ErrUnavailable, called)
-	} else if !s.inTouch(n, now()) {
+	}
+	if seen := s.view(); !seen.InTouch(node) {
 		return fmt.Errorf("%w: node %s, where it runs, has not been heard of for %s", cluster.ErrUnavailable, called,
-			now().Sub(n.heard).Round(time.Second))
+			seen.Silence(node).Round(time.Second))
 	}
 	return fmt.Errorf("%w: node %s, where it runs, did not send them within %s", cluster.ErrUnavailable, called, patience)
 }
 
 // logsOn returns what a node is asked for: the requests for applications that run there, except
 // those that another node has begun to answer.
-func logsOn(m *model, requests map[cluster.LogID]*logRequest, node cluster.NodeID) []cluster.LogRequest {
+func logsOn(m *records.Model, requests map[cluster.LogID]*logRequest, node cluster.NodeID) []cluster.LogRequest {
 	var out []cluster.LogRequest
-	for _, id := range sorted(requests) {
+	for _, id := range records.Sorted(requests) {
 		r := requests[id]
-		at, err := m.runsOn(r.Application)
+		at, err := m.RunsOn(r.Application)
 		if err == nil && at == node && (r.by == "" || r.by == node) {
 			out = append(out, r.LogRequest)
 		}
 	}
 	return out
-}
-
-// runsOn returns the node that an application runs on now: the owner of its volume; without one,
-// the node that it leaves once it is healthy elsewhere, else the one where it is placed.
-func (m *model) runsOn(name cluster.AppName) (cluster.NodeID, error) {
-	app, ok := m.applications.get(name)
-	if !ok {
-		return "", fmt.Errorf("%w; the applications are: %s", notFound("application", name), list(sorted(m.applications.rows)))
-	}
-	if app.Node == "" {
-		return "", fmt.Errorf("%w: application %q runs nowhere: it is placed on no node", cluster.ErrNotFound, name)
-	}
-	if app.Volume != nil {
-		if o, owned := m.ownerships.get(app.Volume.Volume); owned {
-			return o.Owner, nil
-		}
-		return "", fmt.Errorf("%w: application %q runs nowhere: its volume has no owner yet", cluster.ErrNotFound, name)
-	}
-	if left, ok := m.departures.get(name); ok {
-		return left.Node, nil
-	}
-	return app.Node, nil
 }
 
 // A logOutput is what a node answers, until the user has had enough of it.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
 )
 
 // reading is a user who asked for logs.
@@ -43,7 +44,7 @@ func (h *host) answerLogs(id cluster.LogID, output io.ReadCloser) <-chan error {
 // wantLogs returns the one request that the node is asked.
 func (h *host) wantLogs() cluster.LogRequest {
 	h.lab.t.Helper()
-	logs := h.slice().Logs
+	logs := h.assignment().Logs
 	if len(logs) != 1 {
 		h.lab.t.Fatalf("%s is asked for the logs %+v, want one request", h.id, logs)
 	}
@@ -52,7 +53,7 @@ func (h *host) wantLogs() cluster.LogRequest {
 
 func (h *host) wantNoLogs(why string) {
 	h.lab.t.Helper()
-	if logs := h.slice().Logs; len(logs) != 0 {
+	if logs := h.assignment().Logs; len(logs) != 0 {
 		h.lab.t.Errorf("%s: %s is asked for the logs %+v", why, h.id, logs)
 	}
 }
@@ -61,13 +62,13 @@ func TestLogsComeFromTheNodeWhereTheApplicationRuns(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.runDatabase()
 		a, b := l.host("a"), l.host("b")
-		for _, id := range sorted(l.hosts) {
+		for _, id := range records.Sorted(l.hosts) {
 			l.host(id).act()
 		}
-		woken, others := a.pending(a.slice().Revision), b.slice().Revision
+		woken, others := a.pending(a.assignment().Revision), b.assignment().Revision
 		result := l.askLogs(l.ctx, "db", true)
-		if b.slice().Revision != others {
-			t.Error("b got another slice for the sake of another node's application")
+		if b.assignment().Revision != others {
+			t.Error("b got another assignment for the sake of another node's application")
 		}
 		r := arrived(t, woken).Logs
 		if len(r) != 1 || r[0].Application != "db" || !r[0].Follow {
@@ -189,7 +190,7 @@ func TestRequestsForLogsAreBounded(t *testing.T) {
 		}
 		_, _, err := l.Logs(l.ctx, "db", false)
 		l.wantKind(err, cluster.ErrUnavailable)
-		if got := len(l.host("a").slice().Logs); got != mostLogs {
+		if got := len(l.host("a").assignment().Logs); got != mostLogs {
 			t.Errorf("a is asked %d times, want %d", got, mostLogs)
 		}
 		cancel()
@@ -208,7 +209,7 @@ func TestLogsFollowTheOwner(t *testing.T) {
 		ended := l.host("a").answerLogs(l.host("a").wantLogs().ID, from)
 		l.askLogs(ctx, "db", true)
 		m := l.bring(cluster.PhaseHold)
-		if got := len(l.host("a").slice().Logs); got != 2 {
+		if got := len(l.host("a").assignment().Logs); got != 2 {
 			t.Errorf("before the commit a is asked %d times, want 2", got)
 		}
 		l.ok(l.commit(m))
@@ -233,31 +234,4 @@ func TestLogsOfAnApplicationThatLeaves(t *testing.T) {
 		l.host("a").wantNoLogs("it serves on b")
 		l.host("b").wantLogs()
 	})
-}
-
-func TestRunsOn(t *testing.T) {
-	with := func(a cluster.Application, owners []cluster.Ownership, left ...departure) *model {
-		c := cluster.Configuration{}.Clone()
-		c.Applications[a.Name] = a
-		return modelOf(c, owners, nil, left)
-	}
-	owned := []cluster.Ownership{{Volume: "v", Owner: "a"}}
-	volume := &cluster.Attachment{Volume: "v"}
-	for _, tt := range []struct {
-		rule  string
-		model *model
-		want  cluster.NodeID
-	}{
-		{"where it is placed", with(cluster.Application{Name: "x", Node: "b"}, nil), "b"},
-		{"where it leaves, until it is healthy elsewhere", with(cluster.Application{Name: "x", Node: "b"}, nil, departure{"x", "a"}), "a"},
-		{"with a volume, at its owner", with(cluster.Application{Name: "x", Node: "b", Volume: volume}, owned), "a"},
-		{"nowhere without an owner", with(cluster.Application{Name: "x", Node: "b", Volume: volume}, nil), ""},
-		{"nowhere when it is placed nowhere", with(cluster.Application{Name: "x", Volume: volume}, owned), ""},
-		{"nowhere when it does not exist", newModel(), ""},
-	} {
-		got, err := tt.model.runsOn("x")
-		if got != tt.want || (tt.want == "") != errors.Is(err, cluster.ErrNotFound) {
-			t.Errorf("%s: %q, %v; want %q", tt.rule, got, err, tt.want)
-		}
-	}
 }

@@ -1,12 +1,17 @@
 package control
 
 import (
-	"cmp"
+	"context"
+	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
+	"github.com/drover/drover/control/report"
+	"github.com/drover/drover/control/rules"
+	"github.com/drover/drover/control/view"
+	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/internal/fault"
 )
 
 // Moves returns every move on record: open ones first, oldest first; then those that have ended,
@@ -14,161 +19,171 @@ import (
 func (s *Service) Moves() []cluster.Move {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.movesEndedAfter(time.Time{})
+	return report.Moves(s.view())
 }
 
-// movesEndedAfter returns the open moves and those that ended later. The caller holds mu.
-func (s *Service) movesEndedAfter(t time.Time) []cluster.Move {
-	out := []cluster.Move{}
-	for _, m := range s.model.openMoves() {
-		out = append(out, s.progress[m.ID].merge(m))
+// RequestMove places an application and its volume, or a volume, on another node, and returns
+// the move that follows. An application without a volume is only placed there: the result is a
+// move that is done, was never stored and has no id.
+//
+// Asked again for a move that is under way, it returns that one. While another move of the
+// volume is under way the result is cluster.ErrConflict.
+func (s *Service) RequestMove(ctx context.Context, r wire.MoveRequest) (cluster.Move, error) {
+	var m cluster.Move
+	var volume cluster.VolumeID
+	w, err := s.update(ctx, func(w *rules.Write) (err error) {
+		m, volume, err = w.RequestMove(r)
+		return err
+	})
+	if err != nil {
+		return cluster.Move{}, fmt.Errorf("move %s%s: %w", r.Application, r.Volume, err)
 	}
-	open := len(out)
-	for _, r := range s.model.moves.rows {
-		if r.value.Phase.Ended() && r.value.Ended.After(t) {
-			out = append(out, r.value)
+	if begun, ok := w.Opened[volume]; ok {
+		return s.present(begun), nil
+	}
+	return m, nil
+}
+
+// present returns a move as it is now.
+func (s *Service) present(id cluster.MoveID) cluster.Move {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, _ := s.model.Moves.Get(id)
+	return s.view().Merged(m)
+}
+
+// AbortMove takes back the wish for a move. The source undoes what it has done of it, and then
+// the move ends. A move that is committed can't be aborted: cluster.ErrConflict. Aborting one
+// that is rolled back is no error.
+func (s *Service) AbortMove(ctx context.Context, id cluster.MoveID) (cluster.Move, error) {
+	if _, err := s.update(ctx, func(w *rules.Write) error { return w.AbortMove(id) }); err != nil {
+		return cluster.Move{}, fmt.Errorf("abort move: %w", err)
+	}
+	return s.present(id), nil
+}
+
+// Ready takes in the answer of a move's target to its preparation: it waits for data, or it
+// refuses, which ends the move.
+func (s *Service) Ready(ctx context.Context, node cluster.NodeID, id cluster.MoveID, r wire.ReadyReport) error {
+	if err := cluster.Bound(&r); err != nil {
+		return about(id, "ready", err)
+	}
+	_, err := s.updateBy(ctx, node, func(w *rules.Write) error { return w.Ready(node, id, r) })
+	return about(id, "ready", err)
+}
+
+// Progress takes in where the source of a move stands. It may bring the move forward to the
+// precopy phase or, after a hold, to the final one; an empty phase leaves it where it is. Only
+// Hold and Commit lead to the others.
+func (s *Service) Progress(ctx context.Context, node cluster.NodeID, id cluster.MoveID, r wire.ProgressReport) error {
+	if err := cluster.Bound(&r); err != nil {
+		return about(id, "progress", err)
+	}
+	if _, err := s.updateBy(ctx, node, func(w *rules.Write) error { return w.Progress(node, id, r) }); err != nil {
+		return about(id, "progress", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m, _ := s.model.Moves.Get(id); m.Phase.Ended() || m.Attempt != r.Attempt {
+		return nil // it ended meanwhile
+	}
+	s.seen.Progress[id] = view.Progress{Attempt: r.Attempt, At: s.clock.now(), Reason: r.Reason, Stats: r.Stats}
+	watched := s.movement(id)
+	watched.revision = s.next()
+	watched.changed.raise()
+	return nil
+}
+
+// Failed takes in that an attempt did not work out and that the source is as it was before. When
+// it returns nil, the attempt is over and will never commit, whatever is still under way. That
+// is so, too, for an attempt that was over already.
+func (s *Service) Failed(ctx context.Context, node cluster.NodeID, id cluster.MoveID, r wire.FailureReport) error {
+	if err := cluster.Bound(&r); err != nil {
+		return about(id, "failed", err)
+	}
+	_, err := s.updateBy(ctx, node, func(w *rules.Write) error { return w.Failed(node, id, r) })
+	return about(id, "failed", err)
+}
+
+// Commit makes the target of a move the owner of its volume: the one point where a move cannot
+// be undone any more. Asked again for the same attempt it answers the same. cluster.ErrConflict
+// means that this attempt is over and will never be committed; cluster.ErrUnavailable that it
+// may be later.
+func (s *Service) Commit(ctx context.Context, node cluster.NodeID, id cluster.MoveID, r wire.CommitRequest) (cluster.Ownership, error) {
+	if err := cluster.Bound(&r); err != nil {
+		return cluster.Ownership{}, about(id, "commit", err)
+	}
+	fault.Point("control.commit.before")
+	var o cluster.Ownership
+	_, err := s.updateBy(ctx, node, func(w *rules.Write) (err error) {
+		o, err = w.Commit(node, id, r)
+		return err
+	})
+	if err != nil {
+		return cluster.Ownership{}, about(id, "commit", err)
+	}
+	fault.Point("control.commit.after")
+	return o, nil
+}
+
+// Hold makes all proxies hold new connections to a move's application, and waits a moment until
+// they say that they do: a node says so by asking for what comes after the assignment with the hold.
+// Those that have not are named, and the move goes on: without an endpoint their proxies wait by
+// themselves. Hold may be called again.
+func (s *Service) Hold(ctx context.Context, node cluster.NodeID, id cluster.MoveID, r wire.AttemptRequest) (wire.HoldResult, error) {
+	if _, err := s.updateBy(ctx, node, func(w *rules.Write) error { return w.Hold(node, id, r) }); err != nil {
+		return wire.HoldResult{}, about(id, "hold", err)
+	}
+	fault.Point("control.hold")
+	result, err := s.awaitHold(ctx)
+	return result, about(id, "hold", err)
+}
+
+// awaitHold waits until every node that asks for assignments acts on the routes as they are now.
+func (s *Service) awaitHold(ctx context.Context) (result wire.HoldResult, err error) {
+	patient, cancel := context.WithTimeout(ctx, s.options.Timing.Hold)
+	defer cancel()
+	var routes cluster.Revision
+	err = s.await(patient, func() (*signal, error) {
+		if routes == 0 {
+			routes = s.watch.shared
+		}
+		if result = s.holding(routes); len(result.Missing) > 0 {
+			return &s.watch.acks, nil
+		}
+		return nil, nil
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = ctx.Err() // those that are missing are named
+	}
+	if err != nil {
+		return wire.HoldResult{}, err
+	}
+	return result, nil
+}
+
+// holding says which nodes act on those routes. The caller holds mu.
+func (s *Service) holding(routes cluster.Revision) wire.HoldResult {
+	var result wire.HoldResult
+	present := s.clock.now()
+	for _, id := range records.Sorted(s.sessions) {
+		n := s.sessions[id]
+		switch {
+		case n.Asked.IsZero() || present.Sub(n.Asked) > s.options.Timing.Liveness:
+			// It does not watch, or is gone.
+		case n.acknowledged >= routes:
+			result.Holding++
+		default:
+			result.Missing = append(result.Missing, id)
 		}
 	}
-	slices.SortFunc(out[open:], func(a, b cluster.Move) int {
-		return cmp.Or(b.Ended.Compare(a.Ended), cmp.Compare(a.ID, b.ID))
-	})
-	return out
+	return result
 }
 
-// beginMove makes a move if a volume is not where the user wants it and none is under way.
-func (d *draft) beginMove(id cluster.VolumeID) {
-	v, _ := d.volumes.get(id)
-	o, _ := d.ownerships.get(id)
-	_, open := d.openMove(id)
-	if _, known := d.nodes.get(v.Primary); open || v.Deleted || !known || v.Primary == o.Owner {
-		return
+// about says which move and call an error is of.
+func about(id cluster.MoveID, call string, err error) error {
+	if err == nil {
+		return nil
 	}
-	m := cluster.Move{ID: cluster.MoveID(cluster.NewUUID()), Volume: id, From: o.Owner, To: v.Primary,
-		Epoch: o.Epoch, Phase: cluster.PhaseWaiting, Attempt: 1, Requested: now()}
-	if app, ok := d.user(id); ok {
-		m.Application = app.Name
-	}
-	d.opened[id] = m.ID
-	// Two services that begin a move at once both take the id of this event: only one succeeds.
-	d.tell(m, "move requested", "%s is to move from %s to %s", d.model.mover(m), d.model.node(m.From), d.model.node(m.To))
-	d.advanceWaiting(m)
-}
-
-// advance applies to an open move what follows from time, reports and the configuration.
-func (d *draft) advance(m cluster.Move, v cluster.Volume, o cluster.Ownership) {
-	if m.Phase.Committed() {
-		d.advancePromotion(m, o)
-		return
-	}
-	if why := d.unwanted(m, v); why != "" && !m.Aborting {
-		m.Aborting, m.Reason = true, why
-		d.putMove(m)
-	}
-	if m.Phase == cluster.PhaseWaiting {
-		d.advanceWaiting(m)
-		return
-	}
-	if why := d.overdue(m); why != "" {
-		d.fail(m, why, false)
-	}
-}
-
-// unwanted says why nobody wants a move any more; empty if it is wanted.
-func (d *draft) unwanted(m cluster.Move, v cluster.Volume) string {
-	switch {
-	case v.Deleted:
-		return "the volume was deleted"
-	case v.Primary == m.From:
-		return fmt.Sprintf("the configuration wants it to stay on %s", d.model.node(m.From))
-	case v.Primary != m.To:
-		return fmt.Sprintf("the configuration wants it on %s now", d.model.node(v.Primary))
-	}
-	return ""
-}
-
-// advanceWaiting starts the next attempt of a move if nothing forbids it.
-func (d *draft) advanceWaiting(m cluster.Move) {
-	if m.Aborting {
-		d.rollBack(m, m.Reason) // no attempt is under way that would have to be undone
-		return
-	}
-	v, _ := d.volumes.get(m.Volume)
-	switch why := d.leased(m); {
-	case why != "":
-		m.Reason = why
-	case d.rollingBack(v):
-		m.Reason = fmt.Sprintf("its volume goes back to snapshot %s first", v.Rollback.Snapshot)
-	case now().Before(m.NotBefore):
-	default:
-		m = d.started(m)
-	}
-	d.putMove(m)
-}
-
-// started returns the move with its attempt begun.
-func (d *draft) started(m cluster.Move) cluster.Move {
-	m.Phase, m.Reason, m.NotBefore = cluster.PhasePrepare, "", time.Time{}
-	m.Deadline = now().Add(d.service.options.Timing.prepare())
-	if m.Started.IsZero() {
-		m.Started = now()
-	}
-	return m
-}
-
-// advancePromotion ends a committed move once its target serves. There is no way back: late, it
-// only says what is missing.
-func (d *draft) advancePromotion(m cluster.Move, o cluster.Ownership) {
-	missing := d.missing(m, o)
-	switch {
-	case missing == "":
-		d.done(m)
-	case now().Sub(m.Committed) > d.service.options.Timing.promote():
-		m.Reason = missing
-		d.putMove(m)
-	}
-}
-
-// missing says what the new owner has not reported yet; empty if it serves.
-func (d *draft) missing(m cluster.Move, o cluster.Ownership) string {
-	to := d.model.node(o.Owner)
-	c, exists := d.service.copiesOf(m.Volume)[o.Owner]
-	if !exists || c.Role != cluster.Primary || c.Epoch != o.Epoch || !c.Open {
-		return fmt.Sprintf("%s has not opened the volume yet", to)
-	}
-	app, used := d.user(m.Volume)
-	if !used || app.Node == "" {
-		return ""
-	}
-	if seen := d.service.sight(o.Owner, app.Name, o.Epoch); !seen.healthy {
-		return fmt.Sprintf("%s is not healthy on %s yet: %s", app.Name, to, seen.reason)
-	}
-	return ""
-}
-
-// done ends a move that has happened.
-func (d *draft) done(m cluster.Move) {
-	m.Phase, m.Ended, m.Reason = cluster.PhaseDone, now(), ""
-	m.Figures.Promote = m.Ended.Sub(m.Committed)
-	m.Figures.Pause = m.Ended.Sub(m.Held)
-	d.putMove(m)
-	d.tell(m, "moved", "%s moved from %s to %s: %s", d.model.mover(m), d.model.node(m.From), d.model.node(m.To), account(m))
-}
-
-// account puts the figures of a move that has happened into words.
-func account(m cluster.Move) string {
-	f := m.Figures
-	return fmt.Sprintf("%s shipped while it ran (rounds: %d), %s while it was stopped; clients waited %s",
-		size(f.PrecopiedBytes()), len(f.Rounds), size(f.Final.Bytes), f.Pause.Round(time.Millisecond))
-}
-
-// size writes a number of bytes as people read it.
-func size(bytes int64) string {
-	switch {
-	case bytes >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
-	case bytes >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
-	default:
-		return fmt.Sprintf("%d bytes", bytes)
-	}
+	return fmt.Errorf("move %s: %s: %w", id, call, err)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/rules"
 	"github.com/drover/drover/control/wire"
 )
 
@@ -49,6 +50,7 @@ func TestRequestsThatCannotBe(t *testing.T) {
 		l.configure(site("a"))
 		for _, id := range []cluster.NodeID{"t1", "t2"} {
 			l.ok(l.Register(l.ctx, cluster.Node{ID: id, Name: "twin"}))
+			time.Sleep(wire.LivenessWindow + time.Second) // the second one replaces the first
 		}
 		for _, tt := range tests {
 			_, err := l.RequestMove(l.ctx, tt.request)
@@ -190,7 +192,7 @@ func TestMovingAnApplicationWithoutAVolume(t *testing.T) {
 		// The old node goes on until the new one serves: over a restart of the service too.
 		l.restart()
 		for _, id := range []cluster.NodeID{"a", "b"} {
-			if apps := l.host(id).slice().Applications; len(apps) != 1 {
+			if apps := l.host(id).assignment().Applications; len(apps) != 1 {
 				t.Errorf("%s runs %v, want site", id, apps)
 			}
 		}
@@ -199,7 +201,7 @@ func TestMovingAnApplicationWithoutAVolume(t *testing.T) {
 		l.host("b").act()
 		forward.Endpoint = "b:80"
 		l.wantRoute(forward)
-		if apps := l.host("a").slice().Applications; len(apps) != 0 {
+		if apps := l.host("a").assignment().Applications; len(apps) != 0 {
 			t.Errorf("a still runs %v", apps)
 		}
 	})
@@ -213,7 +215,7 @@ func TestAnApplicationThatRunsNowhereIsStartedWhereItsVolumeIs(t *testing.T) {
 			app.Node = ""
 			c.Applications["db"] = app
 		})
-		if apps := l.host("a").slice().Applications; len(apps) != 0 {
+		if apps := l.host("a").assignment().Applications; len(apps) != 0 {
 			t.Errorf("a runs %v, want nothing", apps)
 		}
 		m, err := l.RequestMove(l.ctx, wire.MoveRequest{Application: "db", To: "a"})
@@ -250,14 +252,14 @@ func TestMoveWaitsForAChange(t *testing.T) {
 		if got := arrived(t, changes); !got.Ready {
 			t.Errorf("woken with %+v", got)
 		}
-		// Figures are a change too, though they are not stored.
+		// Stats are a change too, though they are not stored.
 		l.ok(l.precopy(m))
 		_, since, err = l.Move(l.ctx, m.ID, 0)
 		l.ok(err)
-		l.ok(l.Progress(l.ctx, "a", m.ID, wire.ProgressReport{Attempt: 1, Figures: cluster.Figures{EstimatedBytes: 5}}))
+		l.ok(l.Progress(l.ctx, "a", m.ID, wire.ProgressReport{Attempt: 1, Stats: cluster.Stats{EstimatedBytes: 5}}))
 		got, next, err := l.Move(l.ctx, m.ID, since)
 		l.ok(err)
-		if got.Figures.EstimatedBytes != 5 || next == since {
+		if got.Stats.EstimatedBytes != 5 || next == since {
 			t.Errorf("after progress the move is %+v at %d", got, next)
 		}
 		_, _, err = l.Move(l.ctx, "x", 0)
@@ -267,18 +269,79 @@ func TestMoveWaitsForAChange(t *testing.T) {
 
 func TestOldMovesAreForgotten(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
-		_, err := l.update(l.ctx, func(d *draft) error {
-			for i := range keptMoves + 5 {
-				d.moves.put(cluster.Move{ID: cluster.MoveID(cluster.NewUUID()), Phase: cluster.PhaseDone, Attempt: i,
-					Ended: now().Add(time.Duration(i) * time.Second)})
+		_, err := l.update(l.ctx, func(w *rules.Write) error {
+			for i := range rules.KeptMoves + 5 {
+				w.Moves.Put(cluster.Move{ID: cluster.MoveID(cluster.NewUUID()), Phase: cluster.PhaseDone, Attempt: i,
+					Ended: time.Now().Add(time.Duration(i) * time.Second)})
 			}
 			return nil
 		})
 		l.ok(err)
 		time.Sleep(time.Second)
 		moves := l.Moves()
-		if len(moves) != keptMoves || moves[len(moves)-1].Attempt != 5 {
-			t.Errorf("%d moves are kept, the oldest is number %d; want the newest %d", len(moves), moves[len(moves)-1].Attempt, keptMoves)
+		if len(moves) != rules.KeptMoves || moves[len(moves)-1].Attempt != 5 {
+			t.Errorf("%d moves are kept, the oldest is number %d; want the newest %d", len(moves), moves[len(moves)-1].Attempt, rules.KeptMoves)
 		}
 	})
+}
+
+func TestAPromotionEndsWhenItsVolumeIsDeleted(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.bring(cluster.PhasePromote)
+		l.configure(func(c *cluster.Configuration) {
+			v := c.Volumes[dbVolume]
+			v.Deleted = true
+			c.Volumes[dbVolume] = v
+			delete(c.Applications, "db")
+		})
+		time.Sleep(time.Second)
+		if m := l.newest(); m.Phase != cluster.PhaseDone || m.Reason == "" {
+			t.Errorf("the move of a volume that is deleted is in phase %q (%s)", m.Phase, m.Reason)
+		}
+		l.wantEvent("moved", "deleted")
+		_, err := l.UndeleteVolume(l.ctx, "db")
+		l.ok(err)
+	})
+}
+
+func TestOpenMovesLeaveRoomForThoseThatEnded(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		_, err := l.update(l.ctx, func(w *rules.Write) error {
+			for i := range rules.KeptMoves + 5 {
+				id := cluster.VolumeID(cluster.NewUUID())
+				w.Moves.Put(cluster.Move{ID: cluster.MoveID(id), Volume: id, Phase: cluster.PhaseWaiting, Attempt: i})
+			}
+			w.Moves.Put(cluster.Move{ID: "ended", Phase: cluster.PhaseDone, Ended: time.Now()})
+			return nil
+		})
+		l.ok(err)
+		time.Sleep(time.Second)
+		if _, _, err := l.Move(l.ctx, "ended", 0); err != nil {
+			t.Errorf("a move that has just ended: %v", err)
+		}
+	})
+}
+
+// TestAHintOffersNoAbortOfWhatIsCommitted: that would be refused.
+func TestAHintOffersNoAbortOfWhatIsCommitted(t *testing.T) {
+	for phase, offered := range map[cluster.Phase]bool{cluster.PhasePrecopy: true, cluster.PhasePromote: false} {
+		inLab(t, func(t *testing.T, l *lab) {
+			l.runDatabase()
+			l.able("a")
+			l.able("b")
+			m := l.bring(phase)
+			_, deleting := l.DeleteVolume(l.ctx, "db")
+			_, moving := l.RequestMove(l.ctx, wire.MoveRequest{Application: "db", To: "a"})
+			_, back := l.RollbackVolume(l.ctx, "db", wire.RollbackRequest{Snapshot: "one"})
+			for what, err := range map[string]error{"delete": deleting, "move": moving, "roll back": back} {
+				if l.wantKind(err, cluster.ErrConflict); strings.Contains(cluster.Hint(err), "drover move abort "+string(m.ID)) != offered {
+					t.Errorf("%s: to %s: %v (%s)", phase, what, err, cluster.Hint(err))
+				}
+			}
+			if _, err := l.AbortMove(l.ctx, m.ID); !offered && !strings.Contains(cluster.Hint(err), "drover status") {
+				t.Errorf("to abort it: %v (%s)", err, cluster.Hint(err))
+			}
+		})
+	}
 }

@@ -1,36 +1,40 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/assign"
+	"github.com/drover/drover/control/records"
+	"github.com/drover/drover/control/report"
+	"github.com/drover/drover/control/rules"
+	"github.com/drover/drover/control/view"
 	"github.com/drover/drover/control/wire"
 )
 
-// A session is what is known of a node in this life of the service. The service's mu guards it.
+// A session is what a node is told in this life of the service, and what is known of it. The
+// service's mu guards it.
 type session struct {
-	node cluster.NodeID
-	// silent: it has not said in this life of the service, or since it was booted, which volumes it
-	// holds. That is unknown, and unknown is never "none".
-	silent bool
-	heard  time.Time // last call of any kind
-	asked  time.Time // last call for a slice
+	*view.Node // also in seen
+	speaker
+	id  cluster.NodeID
+	met time.Time // when it registered first, or was booted
 	// touch is whether housekeeping last saw the node in touch.
 	touch bool
-	// acknowledged is the slice that the node acts on.
+	// acknowledged is the assignment that the node acts on.
 	acknowledged cluster.Revision
+	// given is the newest that it was given in this life of the service.
+	given cluster.Revision
+	// settled is the newest report whose consequences have been drawn.
+	settled *cluster.NodeState
+	// reporter is the instance that sent the newest one.
+	reporter string
 
-	// state is the newest report, nil if unknown; settled is the newest one whose consequences
-	// have been drawn.
-	state, settled *cluster.NodeState
-
-	own      cluster.Slice        // its own part, as last derived
+	own      cluster.Assignment   // its own part, as last derived
 	logs     []cluster.LogRequest // what users want to read of it, likewise
 	revision cluster.Revision     // of both
 	// configured is the revision of own alone: a node that lags behind with logs only has done
@@ -40,93 +44,67 @@ type session struct {
 	changed    signal
 }
 
+// meet begins the session of a node. The caller holds mu.
+func (s *Service) meet(id cluster.NodeID, n view.Node) *session {
+	s.seen.Nodes[id] = &n
+	s.sessions[id] = &session{Node: &n, id: id, met: s.clock.now(), given: s.parted[id], stale: true}
+	delete(s.parted, id)
+	return s.sessions[id]
+}
+
+// part ends the session of a node that was removed: what it said does not count any more. The caller holds mu.
+func (s *Service) part(id cluster.NodeID) {
+	n := s.sessions[id]
+	if n == nil {
+		return
+	}
+	s.seen.Report(id, nil)
+	delete(s.seen.Nodes, id)
+	delete(s.sessions, id)
+	s.parted[id] = n.given
+	n.changed.raise()
+}
+
 // session returns what is known of a node. The caller holds mu.
 func (s *Service) session(id cluster.NodeID) (*session, error) {
 	if n := s.sessions[id]; n != nil {
 		return n, nil
 	}
-	return nil, fmt.Errorf("%w; it must register first", notFound("node", id))
-}
-
-func notFound[K ~string](noun string, id K) error {
-	return fmt.Errorf("%s %q: %w", noun, string(id), cluster.ErrNotFound)
-}
-
-// inTouch reports whether the node was heard of a short time ago. The caller holds mu.
-func (s *Service) inTouch(n *session, at time.Time) bool {
-	return n != nil && !n.heard.IsZero() && at.Sub(n.heard) <= s.options.Timing.liveness()
-}
-
-// live reports the same of a node by its id.
-func (s *Service) live(id cluster.NodeID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.inTouch(s.sessions[id], now())
-}
-
-// silence returns for how long a node has not been heard of; at most since the service started.
-func (s *Service) silence(id cluster.NodeID) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	last := s.started
-	if n := s.sessions[id]; n != nil && n.heard.After(last) {
-		last = n.heard
+	if err := s.model.Admitted(id); err != nil {
+		return nil, err
 	}
-	return now().Sub(last)
-}
-
-// copiesOf returns the copies of a volume that nodes have reported.
-func (s *Service) copiesOf(id cluster.VolumeID) map[cluster.NodeID]cluster.VolumeState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.observed.copies[id])
-}
-
-// unheard reports whether there are nodes that may hold anything: on record, but silent since
-// the service started. It waits for them for the time in which a node that is there would have
-// come.
-func (s *Service) unheard() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	present := now()
-	starting := present.Sub(s.started) <= s.options.Timing.liveness()
-	for _, n := range s.sessions {
-		if n.silent && (starting || s.inTouch(n, present)) {
-			return true
-		}
-	}
-	return false
+	return nil, fmt.Errorf("%w; it must register first", records.NotFound("node", id))
 }
 
 // Register records who a node is. Its agent calls it at each start and after each loss of the
 // connection.
 func (s *Service) Register(ctx context.Context, n cluster.Node) error {
-	if n.ID == "" || (n.Name != "" && !cluster.ValidName(n.Name)) {
-		return fmt.Errorf("register node %q: %w: a node needs an id, and its name %q must be valid", n.ID, cluster.ErrInvalid, n.Name)
+	if err := n.Validate().Err(); err != nil {
+		return fmt.Errorf("register node %q: %w", n.ID, err)
 	}
-	_, err := s.update(ctx, func(d *draft) error {
-		switch was, known := d.nodes.get(n.ID); {
-		case !known:
-			d.event(cluster.Event{Node: n.ID, Kind: "registered", Message: fmt.Sprintf("node %s at %s joined", cmp.Or(n.Name, string(n.ID)), n.Address)})
-		case was.Era != n.Era:
-			d.event(cluster.Event{Node: n.ID, Kind: "booted", Message: fmt.Sprintf("node %s was booted", cmp.Or(n.Name, string(n.ID)))})
+	_, err := s.update(ctx, func(w *rules.Write) error {
+		if err := w.Register(n); err != nil {
+			return err
 		}
-		d.nodes.put(n)
+		if known := s.sessions[n.ID]; known != nil {
+			return s.admit(ctx, known, n.Address)
+		}
 		return nil
 	})
 	if err != nil {
-		return err
+		s.tellRefused(ctx, n, err)
+		return fmt.Errorf("register node %q: %w", n.ID, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.sessions[n.ID]
 	if known == nil {
-		known = &session{node: n.ID, stale: true}
-		s.sessions[n.ID] = known
+		known = s.meet(n.ID, view.Node{})
+		known.instance = wire.InstanceOf(ctx)
 	}
-	known.heard = now()
-	if known.state != nil && known.state.Era != n.Era {
-		known.state, known.settled = nil, nil
+	known.Heard = s.clock.now()
+	if known.State != nil && known.State.Era != n.Era {
+		known.State, known.settled, known.met = nil, nil, s.clock.now()
 	}
 	return nil
 }
@@ -134,82 +112,228 @@ func (s *Service) Register(ctx context.Context, n cluster.Node) error {
 // Report takes in what a node observes of itself. What follows from it is durable when Report
 // returns; the state itself is not: a restarted service waits for the next report.
 func (s *Service) Report(ctx context.Context, state cluster.NodeState) error {
-	volumes, apps, err := s.hear(&state)
+	if err := cluster.Bound(&state); err != nil {
+		return fmt.Errorf("state of node %s: %w", state.Node, err)
+	}
+	if err := s.saw(ctx, state.Node, state.Seen); err != nil {
+		return err
+	}
+	volumes, apps, err := s.hear(ctx, &state)
 	if err != nil || len(volumes)+len(apps) == 0 {
 		return err
 	}
-	_, err = s.update(ctx, func(d *draft) error {
-		for id := range volumes {
-			d.look(id)
-			if m, ok := d.openMove(id); ok {
-				d.concern(m.To) // which is told how large the copy is
-			}
-		}
-		for name := range apps {
-			d.lookAt(name)
-			if a, ok := d.applications.get(name); ok && a.Volume != nil {
-				d.look(a.Volume.Volume)
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if _, err = s.update(ctx, func(w *rules.Write) error { w.Reported(volumes, apps); return nil }); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := s.sessions[state.Node]; n.state == &state {
+	if n := s.sessions[state.Node]; n != nil && n.State == &state {
 		n.settled = &state
 	}
 	return nil
 }
 
 // hear notes a state and returns of what it differs from the last one that was settled.
-func (s *Service) hear(state *cluster.NodeState) (set[cluster.VolumeID], set[cluster.AppName], error) {
+func (s *Service) hear(ctx context.Context, state *cluster.NodeState) (records.Set[cluster.VolumeID], records.Set[cluster.AppName], error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, err := s.session(state.Node)
 	if err != nil {
 		return nil, nil, err
 	}
-	if registered, _ := s.model.nodes.get(state.Node); registered.Era != state.Era {
+	if err := s.speaks(ctx, n); err != nil {
+		return nil, nil, fmt.Errorf("state of node %s: %w", state.Node, err)
+	}
+	if registered, _ := s.model.Nodes.Get(state.Node); registered.Era != state.Era {
 		return nil, nil, fmt.Errorf("state of node %s: %w: it is of era %q, the node registered with %q",
 			state.Node, cluster.ErrStale, state.Era, registered.Era)
 	}
-	volumes, apps := differences(n.settled, state)
+	if n.State != nil && n.reporter == n.instance && state.Sequence != 0 && state.Sequence <= n.State.Sequence {
+		return nil, nil, nil // it was on its way for longer than a later one
+	}
+	n.reporter = n.instance
+	volumes, apps := view.Differences(n.settled, state)
 	unknown := state.VolumesUnknown != ""
-	n.heard, n.silent = now(), unknown && (n.silent || n.state == nil)
+	n.Heard, n.Silent = s.clock.now(), unknown && (n.Silent || n.State == nil)
 	// Of a node that cannot see its volumes, what it said of them before still counts.
-	if !unknown && (n.state == nil || n.state.VolumesUnknown != "" || !reflect.DeepEqual(n.state.Volumes, state.Volumes)) {
-		s.observed.report(state.Node, state.Volumes)
+	if !unknown && (n.State == nil || n.State.VolumesUnknown != "" || !reflect.DeepEqual(n.State.Volumes, state.Volumes)) {
+		s.seen.Report(state.Node, state.Volumes)
 		n.stale = true
 		n.changed.raise()
 	}
-	n.state = state
+	if n.State == nil {
+		n.changed.raise()
+	}
+	n.State = state
 	return volumes, apps, nil
+}
+
+// Heartbeat takes in that the last state that a node reported still holds: it has nothing else to say,
+// and can say it. cluster.ErrStale: that state is not known here, and is to be reported again.
+func (s *Service) Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Heartbeat) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.session(node)
+	if err == nil {
+		err = s.speaks(ctx, n)
+	}
+	if err == nil && (n.State == nil || n.reporter != n.instance || n.State.Sequence < b.Sequence) {
+		err = fmt.Errorf("%w: its report %d is not known", cluster.ErrStale, b.Sequence)
+	}
+	if err != nil {
+		return fmt.Errorf("heartbeat of node %s: %w", node, err)
+	}
+	n.Heard = s.clock.now()
+	return nil
+}
+
+// Assignment returns the node's part of the cluster, once its revision differs from since; or the
+// error of ctx. That a node asks says that it is there, and that it acts on since.
+func (s *Service) Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision) (assignment cluster.Assignment, err error) {
+	if err := s.saw(ctx, node, since); err != nil {
+		return cluster.Assignment{}, err
+	}
+	asked, poll := false, "" // whether it has been counted, and of which instance
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if n := s.sessions[node]; asked && n != nil && n.instance == poll && n.polls > 0 {
+			n.polls--
+		}
+	}()
+	err = s.await(ctx, func() (*signal, error) {
+		n, err := s.session(node)
+		if err != nil {
+			return nil, err
+		}
+		if !asked {
+			if err := s.speaks(ctx, n); err != nil {
+				return nil, err
+			}
+			n.polls++
+			asked, poll = true, n.instance
+			n.Asked = s.clock.now()
+			if n.State == nil || n.State.Every == 0 {
+				n.Heard = n.Asked // otherwise its reports are its heartbeat, and show that it can speak
+			}
+			if n.acknowledged = since; s.unheardOf(n, since) {
+				n.acknowledged = 0 // it is of a store that has gone back since
+			}
+			s.watch.acks.raise()
+		}
+		if err := s.twofold(n); err != nil {
+			return nil, err
+		}
+		if s.unknown(n) {
+			return &n.changed, nil
+		}
+		if told := s.assignment(n); told.Revision != since {
+			assignment, n.given = told, told.Revision
+			return nil, nil
+		}
+		return &n.changed, nil
+	})
+	return assignment, err
+}
+
+// unknown reports whether a node has yet to say what it holds and what it has acted on. It will in a
+// moment, and nothing is asked of it before: by what is on record, which may have gone back, something
+// might be taken from it. One that cannot say it is not waited for any longer. The caller holds mu.
+func (s *Service) unknown(n *session) bool {
+	node, _ := s.model.Nodes.Get(n.id)
+	return n.State == nil && !node.RoutesOnly && s.clock.now().Sub(n.met) <= s.options.Timing.Liveness
+}
+
+// assignment returns the node's assignment as it is now. Its own part is derived again only if something
+// that concerns the node happened, and has a new revision only if it came out differently. The
+// caller holds mu.
+func (s *Service) assignment(n *session) cluster.Assignment {
+	if n.stale {
+		n.stale = false
+		own := assign.To(s.view(), n.id)
+		if n.revision == 0 || !reflect.DeepEqual(own, n.own) {
+			n.own, n.revision, n.configured = own, s.next(), s.watch.revision
+		}
+		if logs := logsOn(s.model, s.logs, n.id); !slices.Equal(logs, n.logs) {
+			n.logs, n.revision = logs, s.next()
+		}
+	}
+	if s.watch.nodes == nil {
+		s.watch.routes = slices.AppendSeq([]cluster.Route{}, s.model.Routes.All())
+		s.watch.nodes = slices.AppendSeq([]cluster.Node{}, s.model.Nodes.All())
+		s.watch.keys = slices.Collect(s.model.Keys.All())
+	}
+	assignment := n.own
+	assignment.Revision = max(n.revision, s.watch.shared)
+	assignment.Routes, assignment.Nodes, assignment.Keys, assignment.Logs = s.watch.routes, s.watch.nodes, s.watch.keys, n.logs
+	return assignment
 }
 
 // Nodes returns every node, by name.
 func (s *Service) Nodes() []wire.NodeStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.nodeStatuses()
+	return report.Nodes(s.view())
 }
 
-func (s *Service) nodeStatuses() []wire.NodeStatus {
-	out := []wire.NodeStatus{}
-	for node := range s.model.nodes.all() {
-		status := wire.NodeStatus{Node: node, State: cluster.NodeState{Node: node.ID}}
-		if n := s.sessions[node.ID]; n != nil {
-			status.Live, status.Heard = s.inTouch(n, now()), n.heard
-			if n.state != nil {
-				status.State = *n.state
-			}
-		}
-		out = append(out, status)
-	}
-	slices.SortFunc(out, func(a, b wire.NodeStatus) int {
-		return cmp.Or(cmp.Compare(a.Node.Name, b.Node.Name), cmp.Compare(a.Node.ID, b.Node.ID))
+// Status returns the cluster at a glance.
+func (s *Service) Status() wire.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return report.Status(s.view(), func(id cluster.NodeID) report.Told {
+		n := s.sessions[id]
+		told := report.Told{Assignment: s.assignment(n)}
+		told.Due = max(n.configured, s.watch.shared)
+		return told
 	})
-	return out
+}
+
+// RemoveNode forgets a node that is gone for good, or says, unless it is confirmed, what would become of what
+// that has.
+func (s *Service) RemoveNode(ctx context.Context, node string, r wire.RemovalRequest) (removal wire.Removal, err error) {
+	edit := func(w *rules.Write) (err error) {
+		removal, err = w.RemoveNode(node, r)
+		return err
+	}
+	if r.Confirmed {
+		_, err = s.update(ctx, edit)
+	} else {
+		err = s.try(ctx, edit)
+	}
+	if err != nil {
+		return wire.Removal{}, fmt.Errorf("remove node %s: %w", node, err)
+	}
+	removal.Done = r.Confirmed
+	return removal, nil
+}
+
+// RemovedNodes returns the nodes that were removed, the last one first.
+func (s *Service) RemovedNodes() []cluster.RemovedNode {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	nodes := slices.AppendSeq([]cluster.RemovedNode{}, s.model.Removed.All())
+	slices.SortStableFunc(nodes, func(a, b cluster.RemovedNode) int { return b.At.Compare(a.At) })
+	return nodes
+}
+
+// ReadmitNode lets a node that was removed register again.
+func (s *Service) ReadmitNode(ctx context.Context, nameOrID string) (n cluster.RemovedNode, err error) {
+	_, err = s.update(ctx, func(w *rules.Write) (err error) {
+		n, err = w.ReadmitNode(nameOrID)
+		return err
+	})
+	if err != nil {
+		return n, fmt.Errorf("readmit node %s: %w", nameOrID, err)
+	}
+	return n, nil
+}
+
+// Admitted refuses a node that was removed.
+func (s *Service) Admitted(id cluster.NodeID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.seen.Nodes[id]; n != nil {
+		n.Spoke = s.clock.now()
+	}
+	return s.model.Admitted(id)
 }

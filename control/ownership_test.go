@@ -13,19 +13,19 @@ func TestTheFirstOwnerIsMadeInTheSameWrite(t *testing.T) {
 		l.wantOwner("a", 1)
 		v, err := l.Volume("db")
 		l.ok(err)
-		if v.Ownership.Born || v.Application != "db" {
+		if v.Ownership.Created || v.Application != "db" {
 			t.Errorf("a volume that nobody reported is %+v", v)
 		}
 		l.host("b").report()
 		l.host("a").act()
-		if v, _ = l.Volume("db"); !v.Ownership.Born {
-			t.Error("the owner reported its copy, and the volume is not born")
+		if v, _ = l.Volume("db"); !v.Ownership.Created {
+			t.Error("the owner reported its copy, and the volume is not created")
 		}
 		l.host("a").state.Volumes = nil
 		l.host("a").report()
 		l.restart()
-		if v, _ = l.Volume("db"); !v.Ownership.Born {
-			t.Error("a volume was born only until its copy was lost")
+		if v, _ = l.Volume("db"); !v.Ownership.Created {
+			t.Error("a volume was created only until its copy was lost")
 		}
 	})
 }
@@ -33,7 +33,7 @@ func TestTheFirstOwnerIsMadeInTheSameWrite(t *testing.T) {
 func TestNothingIsCreatedOverACopy(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		c := l.host("c")
-		c.state.Volumes = []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Primary, Epoch: 4}}
+		c.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: 4}}
 		c.report()
 		l.configure(database("a"))
 		conflict := "volume db has no owner on record, but there are copies on node-c (primary, epoch 4): it is not created anew over them"
@@ -96,20 +96,20 @@ func TestReportsThatLieChangeNothing(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.configure(database("a"))
 		liar := l.host("b")
-		liar.state.Volumes = []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Primary, Epoch: 99, Open: true}}
-		liar.state.Applications = []cluster.ApplicationState{{Name: "db", Running: true, Healthy: true, Epoch: 1, Endpoints: map[int]string{5432: "b:666"}}}
+		liar.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: 99, Open: true}}
+		liar.state.Applications = []cluster.Instance{{Name: "db", Running: true, Healthy: true, Epoch: 1, Endpoints: map[int]string{5432: "b:666"}}}
 		liar.report()
 		l.wantOwner("a", 1)
-		if v, _ := l.Volume("db"); v.Ownership.Born {
-			t.Error("born by the report of another node")
+		if v, _ := l.Volume("db"); v.Ownership.Created {
+			t.Error("created by the report of another node")
 		}
 		if r := l.route(5432); r.Endpoint != "" {
 			t.Errorf("the route leads to %+v", r)
 		}
-		l.host("a").state.Volumes = []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Primary, Epoch: 7}}
+		l.host("a").state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: 7}}
 		l.host("a").report()
-		if v, _ := l.Volume("db"); v.Ownership.Born {
-			t.Error("born by a copy of another epoch")
+		if v, _ := l.Volume("db"); v.Ownership.Created {
+			t.Error("created by a copy of another epoch")
 		}
 	})
 }
@@ -126,7 +126,7 @@ func TestADeletedVolumeKeepsItsOwnerAndComesBack(t *testing.T) {
 			}
 		}
 		l.configure(deleted(true))
-		s := l.host("a").slice()
+		s := l.host("a").assignment()
 		if len(s.Volumes) != 0 || len(s.Deleted) != 1 {
 			t.Errorf("its owner is told %+v", s)
 		}
@@ -136,8 +136,22 @@ func TestADeletedVolumeKeepsItsOwnerAndComesBack(t *testing.T) {
 		l.host("c").act()
 		l.wantPending()
 		l.configure(deleted(false))
-		if s := l.host("a").slice(); len(s.Volumes) != 1 || !s.Volumes[0].Ownership.Born {
+		if s := l.host("a").assignment(); len(s.Volumes) != 1 || !s.Volumes[0].Ownership.Created {
 			t.Errorf("its owner is told %+v, want the volume with its record", s)
 		}
+	})
+}
+
+// TestNothingIsCreatedOverWhatIsInATrash: who deleted it may want it back.
+func TestNothingIsCreatedOverWhatIsInATrash(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		c := l.host("c")
+		c.state.Trash = []cluster.VolumeID{dbVolume}
+		c.report()
+		l.configure(database("a"))
+		if v, _ := l.Volume("db"); v.Ownership.Owner != "" {
+			t.Errorf("it has the owner %+v", v.Ownership)
+		}
+		l.wantPending("volume db has no owner on record, but there are copies on node-c (in the trash): it is not created anew over them")
 	})
 }

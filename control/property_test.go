@@ -1,8 +1,8 @@
 package control
 
 import (
-	"bytes"
 	"cmp"
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
 	"github.com/drover/drover/control/store/mem"
 	"github.com/drover/drover/control/wire"
 )
@@ -184,7 +185,7 @@ func (w *world) call(r *rapid.T) {
 
 // act lets all hosts do what they are told.
 func (w *world) act(*rapid.T) {
-	for _, id := range sorted(w.hosts) {
+	for _, id := range records.Sorted(w.hosts) {
 		w.hosts[id].register()
 		w.hosts[id].act()
 	}
@@ -195,8 +196,8 @@ func (w *world) lie(r *rapid.T) {
 	node, epoch := anyNode.Draw(r, "node"), cluster.Epoch(rapid.IntRange(0, 5).Draw(r, "epoch"))
 	w.hosts[node].register()
 	w.ok(w.Report(w.ctx, cluster.NodeState{Node: node, Era: "1",
-		Applications: []cluster.ApplicationState{{Name: "db", Running: true, Healthy: true, Epoch: epoch, Endpoints: map[int]string{5432: string(node) + ":5432"}}},
-		Volumes: []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Primary, Epoch: epoch, Open: true},
+		Applications: []cluster.Instance{{Name: "db", Running: true, Healthy: true, Epoch: epoch, Endpoints: map[int]string{5432: string(node) + ":5432"}}},
+		Volumes: []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: epoch, Open: true},
 			{Volume: logVolume, Role: cluster.Replica, Epoch: epoch}}}))
 }
 
@@ -221,8 +222,8 @@ func (w *world) checkOwners(r *rapid.T) {
 			r.Fatalf("volume %s: epoch %d became %d", id, was.Epoch, o.Epoch)
 		case known && o.Owner != was.Owner && o.Epoch == was.Epoch:
 			r.Fatalf("volume %s: %s and %s both own it at epoch %d", id, was.Owner, o.Owner, o.Epoch)
-		case known && was.Born && !o.Born:
-			r.Fatalf("volume %s is no longer born", id)
+		case known && was.Created && !o.Created:
+			r.Fatalf("volume %s is no longer created", id)
 		}
 		w.owners[id] = o
 	}
@@ -270,45 +271,33 @@ func (w *world) checkRoutes(r *rapid.T) {
 
 // checkStored checks that a crash at this moment would lose nothing.
 func (w *world) checkStored(r *rapid.T) {
-	stored, err := loadModel(records(w.t, w.store))
+	want, err := records.Load(stored(w.t, w.store))
 	if err != nil {
 		r.Fatal(err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m := w.model
-	if m.revision != stored.revision || m.head != stored.head || len(m.events) != len(stored.events) {
+	if m.Revision != want.Revision || m.Head != want.Head || len(m.Events) != len(want.Events) {
 		r.Fatalf("in memory revision %d, head %d, %d events; stored %d, %d, %d",
-			m.revision, m.head, len(m.events), stored.revision, stored.head, len(stored.events))
+			m.Revision, m.Head, len(m.Events), want.Revision, want.Head, len(want.Events))
 	}
-	sameTable(r, m.applications, stored.applications)
-	sameTable(r, m.volumes, stored.volumes)
-	sameTable(r, m.leases, stored.leases)
-	sameTable(r, m.ownerships, stored.ownerships)
-	sameTable(r, m.moves, stored.moves)
-	sameTable(r, m.nodes, stored.nodes)
-	sameTable(r, m.routes, stored.routes)
-	sameTable(r, m.departures, stored.departures)
-	sameTable(r, m.keys, stored.keys)
-	sameIndex(r, m.index, stored.index)
-}
-
-func sameTable[K cmp.Ordered, V any](r *rapid.T, have, want *table[K, V]) {
-	if !slices.Equal(sorted(have.rows), sorted(want.rows)) {
-		r.Fatalf("%s: in memory %v, stored %v", have.noun, sorted(have.rows), sorted(want.rows))
-	}
-	for id, a := range have.rows {
-		if b := want.rows[id]; !bytes.Equal(a.data, b.data) || a.revision != b.revision {
-			r.Fatalf("%s: in memory %s at %d, stored %s at %d", have.key(id), a.data, a.revision, b.data, b.revision)
-		}
+	sameTable(r, m.Applications, want.Applications)
+	sameTable(r, m.Volumes, want.Volumes)
+	sameTable(r, m.Leases, want.Leases)
+	sameTable(r, m.Ownerships, want.Ownerships)
+	sameTable(r, m.Moves, want.Moves)
+	sameTable(r, m.Nodes, want.Nodes)
+	sameTable(r, m.Routes, want.Routes)
+	sameTable(r, m.Drains, want.Drains)
+	sameTable(r, m.Keys, want.Keys)
+	if diff := gocmp.Diff(m.Index, want.Index, gocmp.AllowUnexported(records.Index{})); diff != "" {
+		r.Fatalf("an index has drifted (-in memory +rebuilt)\n%s", diff)
 	}
 }
 
-func sameIndex(r *rapid.T, have, want index) {
-	for _, pair := range [][2]any{{have.users, want.users}, {have.open, want.open}, {have.owned, want.owned},
-		{have.placed, want.placed}, {have.leaving, want.leaving}, {have.ownerless, want.ownerless}} {
-		if diff := gocmp.Diff(pair[0], pair[1]); diff != "" {
-			r.Fatalf("an index has drifted (-in memory +rebuilt)\n%s", diff)
-		}
+func sameTable[K cmp.Ordered, V any](r *rapid.T, have, want *records.Table[K, V]) {
+	if diff := gocmp.Diff(maps.Collect(have.Rows()), maps.Collect(want.Rows())); diff != "" {
+		r.Fatalf("a table has drifted (-in memory +stored)\n%s", diff)
 	}
 }

@@ -1,11 +1,14 @@
 package control
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
+	"github.com/drover/drover/control/rules"
 	"github.com/drover/drover/control/wire"
 )
 
@@ -26,10 +29,10 @@ func (l *lab) wantPending(sentences ...string) {
 
 func (l *lab) allAct() {
 	l.t.Helper()
-	for _, id := range sorted(l.hosts) {
+	for _, id := range records.Sorted(l.hosts) {
 		l.hosts[id].act()
 	}
-	for _, id := range sorted(l.hosts) { // what one reported may concern another
+	for _, id := range records.Sorted(l.hosts) { // what one reported may concern another
 		l.hosts[id].act()
 	}
 }
@@ -54,12 +57,16 @@ func TestWhatIsPending(t *testing.T) {
 			l.host("a").state.Applications[0].Reason = "exited with status 1"
 			l.host("a").report()
 		}, []string{"db: not healthy on node-a: exited with status 1"}},
+		{"an application that serves, and is of a former definition", func(l *lab) {
+			l.host("a").state.Applications[0].Settling = "what runs is of a former definition"
+			l.host("a").report()
+		}, []string{"db: not settled on node-a: what runs is of a former definition"}},
 		{"an application that was not started", func(l *lab) {
 			l.host("a").state.Applications = nil
 			l.host("a").report()
 		}, []string{"db: not healthy on node-a: it has not been started"}},
 		{"an application that still runs where it shall not", func(l *lab) {
-			l.host("b").state.Applications = []cluster.ApplicationState{{Name: "old", Running: true}}
+			l.host("b").state.Applications = []cluster.Instance{{Name: "old", Running: true}}
 			l.host("b").report()
 		}, []string{"old: still runs on node-b"}},
 		{"a move", func(l *lab) { l.bring(cluster.PhasePrecopy) }, []string{"db: moving to node-b (precopy)"}},
@@ -110,7 +117,7 @@ func TestASnapshotIsAskedOfTheOwnerOfTheDay(t *testing.T) {
 		l.bring(cluster.PhasePromote)
 		l.ok(l.RequestSnapshot(l.ctx, string(dbVolume), wire.SnapshotRequest{Name: "monday"}))
 		c, _ := l.Configuration()
-		if want := []cluster.SnapshotWish{{Name: "monday", Epoch: 2}}; !slices.Equal(c.Volumes[dbVolume].Snapshots, want) {
+		if want := []cluster.SnapshotRequest{{Name: "monday", Epoch: 2}}; !slices.Equal(c.Volumes[dbVolume].Snapshots, want) {
 			t.Errorf("the configuration asks for %v, want %v", c.Volumes[dbVolume].Snapshots, want)
 		}
 		l.wantKind(l.RequestSnapshot(l.ctx, "db", wire.SnapshotRequest{Name: "monday"}), cluster.ErrExists)
@@ -133,8 +140,31 @@ func TestStatusShowsItAll(t *testing.T) {
 			t.Errorf("a move that has just ended is not among %v", s.Moves)
 		}
 		time.Sleep(time.Hour)
-		if s := l.Status(); len(s.Moves) != 0 {
-			t.Errorf("an hour later the moves %v are still shown", s.Moves)
+		if s := l.Status(); len(s.Moves) != 1 {
+			t.Errorf("an hour later the last moves are %v", s.Moves)
+		}
+	})
+}
+
+// TestStatusShowsTheLastMovesThatEnded: a few, however long ago; all are listed elsewhere.
+func TestStatusShowsTheLastMovesThatEnded(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		_, err := l.update(l.ctx, func(w *rules.Write) error {
+			for i := range 8 {
+				id := fmt.Sprint(i)
+				w.PutMove(cluster.Move{ID: cluster.MoveID(id), Volume: cluster.VolumeID(id), Phase: cluster.PhaseDone,
+					Ended: w.View.Now.Add(time.Duration(i) * time.Second)})
+			}
+			return nil
+		})
+		l.ok(err)
+		time.Sleep(24 * time.Hour)
+		shown := ""
+		for _, m := range l.Status().Moves {
+			shown += string(m.ID)
+		}
+		if shown != "76543" || len(l.Moves()) != 8 {
+			t.Errorf("status shows %s, of %d", shown, len(l.Moves()))
 		}
 	})
 }
@@ -143,7 +173,7 @@ func TestVolumes(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.runDatabase()
 		m := l.bring(cluster.PhasePrecopy)
-		l.host("b").state.Volumes = []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Replica}}
+		l.host("b").state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Replica}}
 		l.host("b").report()
 		all := l.Volumes()
 		one, err := l.Volume(string(dbVolume))
@@ -160,6 +190,21 @@ func TestVersion(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		if got, want := l.Version(), (wire.Version{Version: "v", Cluster: "lab"}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+}
+
+// TestAVolumeIsShownWithWhatWasSetAside on whatever node.
+func TestAVolumeIsShownWithWhatWasSetAside(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		b := l.host("b")
+		b.state.SetAside = []cluster.SetAside{{Volume: dbVolume, Why: "replaced", Path: "/p"}, {Volume: logVolume, Why: "diverged"}}
+		b.report()
+		v, err := l.Volume("db")
+		l.ok(err)
+		if len(v.SetAside) != 1 || v.SetAside[0].Node != "b" || v.SetAside[0].Copy.Path != "/p" || v.Names["b"] != "node-b" {
+			t.Errorf("set aside is %+v", v.SetAside)
 		}
 	})
 }

@@ -19,14 +19,14 @@ func TestANodeThatCannotSeeItsVolumesStillHoldsThem(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.runDatabase()
 		b := l.host("b")
-		b.state.Volumes = []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Replica, Epoch: 1}}
+		b.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Replica, Epoch: 1}}
 		b.report()
 		b.act()
 		b.blind()
 		if v, _ := l.Volume("db"); len(v.Copies) != 2 {
 			t.Errorf("the copies are %+v, want those of a and b", v.Copies)
 		}
-		if s := b.slice(); len(s.Owners) != 1 {
+		if s := b.assignment(); len(s.Owners) != 1 {
 			t.Errorf("b is told of the owners %+v", s.Owners)
 		}
 		l.wantPending("node node-b: cannot see its volumes: list the datasets: no such pool")
@@ -49,7 +49,7 @@ func TestANodeThatCannotSeeItsVolumesStillHoldsThem(t *testing.T) {
 func TestNothingIsCreatedOverACopyThatIsOutOfSight(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		c := l.host("c")
-		c.state.Volumes = []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Primary, Epoch: 4}}
+		c.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: 4}}
 		c.report()
 		l.restart()
 		for _, id := range []cluster.NodeID{"a", "b", "c"} {

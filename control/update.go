@@ -6,35 +6,79 @@ import (
 	"fmt"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
+	"github.com/drover/drover/control/rules"
+	"github.com/drover/drover/control/store"
+	"github.com/drover/drover/control/view"
+	"github.com/drover/drover/control/wire"
 )
 
-// update makes one write: edit changes a draft, what follows from that is settled, and all of it
-// goes to the store as one batch. When someone else wrote to the store meanwhile, the model is
-// read again and edit is called again on a new draft; so edit must not act on anything else.
-func (s *Service) update(ctx context.Context, edit func(*draft) error) (*draft, error) {
+// update makes one write: edit says what is asked for, what follows from that is reconciled, both by
+// one view, and all of it goes to the store as one batch. When someone else wrote to the store
+// meanwhile, the records are read again and edit is called again on a new write; so edit must not act
+// on anything else.
+func (s *Service) update(ctx context.Context, edit func(*rules.Write) error) (*rules.Write, error) {
+	return s.updateFrom(ctx, func(*records.Model) error { return nil }, edit)
+}
+
+// updateFrom is update with something that comes first, and may take its time: nobody else writes
+// meanwhile, but everybody reads.
+func (s *Service) updateFrom(ctx context.Context, prepare func(*records.Model) error, edit func(*rules.Write) error) (*rules.Write, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	// From here on the caller may leave: a write that is cut off in the middle would leave open what the
+	// store holds, and everybody would have to be told everything again.
+	ctx = context.WithoutCancel(ctx)
 	var stale error
 	for range staleAttempts {
 		if err := s.refresh(ctx); err != nil {
 			return nil, err
 		}
-		d := s.newDraft()
-		if err := edit(d); err != nil {
+		if err := prepare(s.model); err != nil {
 			return nil, err
 		}
-		d.settle()
-		err := s.write(ctx, d)
+		w, err := s.settle(ctx, edit)
+		if err != nil {
+			return nil, err
+		}
+		err = s.write(ctx, w)
 		if err == nil {
-			return d, nil
+			return w, nil
 		}
 		if !errors.Is(err, cluster.ErrStale) {
-			// %v: whether the request was stale or in conflict is not for the store to say.
-			return nil, fmt.Errorf("%w: write to the store: %v", cluster.ErrUnavailable, err)
+			// Without its kind: whether the request was stale or in conflict is not for the store to say.
+			return nil, fmt.Errorf("%w: write to the store: %s", cluster.ErrUnavailable, cluster.Message(err))
 		}
 		stale = err
 	}
-	return nil, fmt.Errorf("%w: others keep writing to the store: %v", cluster.ErrUnavailable, stale)
+	return nil, fmt.Errorf("%w: others keep writing to the store: %s", cluster.ErrUnavailable, cluster.Message(stale))
+}
+
+// try makes a write and what follows from it, as update does, and does not commit it.
+func (s *Service) try(ctx context.Context, edit func(*rules.Write) error) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.refresh(ctx); err != nil {
+		return err
+	}
+	_, err := s.settle(ctx, edit)
+	return err
+}
+
+// settle returns a write with all that follows from it, by everything as it is at one instant.
+func (s *Service) settle(ctx context.Context, edit func(*rules.Write) error) (*rules.Write, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := rules.Begin(s.view())
+	w.By = wire.CallerOf(ctx)
+	if err := edit(w); err != nil {
+		return nil, err
+	}
+	w.Reconcile()
+	return w, nil
 }
 
 // refresh reads the model again if what the store holds is in doubt. The caller holds writing.
@@ -42,11 +86,11 @@ func (s *Service) refresh(ctx context.Context) error {
 	if !s.doubt {
 		return nil
 	}
-	records, revision, err := s.store.Load(ctx)
+	stored, revision, err := s.store.Load(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: read the store: %v", cluster.ErrUnavailable, err)
+		return fmt.Errorf("%w: read the store: %s", cluster.ErrUnavailable, cluster.Message(err))
 	}
-	m, err := loadModel(records, revision)
+	m, err := records.Load(stored, revision)
 	if err != nil {
 		return err
 	}
@@ -54,23 +98,26 @@ func (s *Service) refresh(ctx context.Context) error {
 	defer s.mu.Unlock()
 	s.model = m
 	s.doubt = false
-	for id := range m.nodes.rows {
+	for id := range m.Nodes.Each() {
 		if s.sessions[id] == nil {
-			s.sessions[id] = &session{node: id, silent: true, stale: true}
+			s.meet(id, view.Node{Silent: true})
 		}
+	}
+	for id := range m.Removed.Each() {
+		s.part(id)
 	}
 	s.wakeAll()
 	return nil
 }
 
-// write sends the draft to the store and makes it the model. The caller holds writing.
-func (s *Service) write(ctx context.Context, d *draft) error {
-	b, err := d.batch()
+// write sends a write to the store and makes it the model. The caller holds writing.
+func (s *Service) write(ctx context.Context, w *rules.Write) error {
+	b, err := w.Batch()
 	if err != nil {
 		return err
 	}
-	revision := s.model.revision
-	if len(b.Put)+len(b.Delete) > 0 {
+	revision := s.model.Revision
+	if !empty(b) {
 		if revision, err = s.store.Write(ctx, b); err != nil {
 			s.doubt = true
 			return err
@@ -78,44 +125,35 @@ func (s *Service) write(ctx context.Context, d *draft) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.apply(d, revision)
+	s.apply(w, revision)
 	return nil
 }
 
-// apply makes a draft that is in the store the model, and wakes those whom it concerns. The
+func empty(b store.Batch) bool { return len(b.Put)+len(b.Delete) == 0 }
+
+// apply makes a write that is in the store part of the model, and wakes those whom it concerns. The
 // caller holds both locks.
-func (s *Service) apply(d *draft, revision cluster.Revision) {
-	m := s.model
-	if d.changesConfiguration() {
-		m.head = revision
+func (s *Service) apply(w *rules.Write, revision cluster.Revision) {
+	w.Apply(revision)
+	for _, id := range w.Moves.Changed() {
+		s.moveChanged(id)
 	}
-	m.revision, d.revision = revision, m.head
-	d.applications.apply(revision, m.index.application)
-	d.departures.apply(revision, m.index.departure)
-	d.ownerships.apply(revision, m.index.ownership)
-	d.volumes.apply(revision, func(_, is *cluster.Volume) {
-		_, owned := m.ownerships.get(is.ID)
-		m.index.volume(is, owned)
-	})
-	for id := range d.ownerships.fresh {
-		delete(m.index.ownerless, id)
+	for _, id := range w.Removed.Changed() {
+		if _, removed := s.model.Removed.Get(id); removed {
+			s.part(id)
+		}
 	}
-	d.leases.apply(revision, func(_, _ *cluster.Lease) {})
-	d.moves.apply(revision, func(was, is *cluster.Move) {
-		m.index.move(was, is)
-		s.moveChanged(was, is)
-	})
-	everyone := d.changesEveryone()
-	d.nodes.apply(revision, func(_, _ *cluster.Node) {})
-	s.catalogued(d)
-	d.routes.apply(revision, func(_, _ *cluster.Route) {})
-	d.keys.apply(revision, func(_, _ *cluster.UserKey) {})
-	m.events = append(m.events[len(d.expiredEvents()):], d.events...)
-	if len(d.events) > 0 {
+	s.listVolumeChanges(w)
+	if len(w.Events()) > 0 {
 		s.watch.events.raise()
 	}
-	for id, what := range d.conflicts {
-		s.conflicts[id] = what
+	for _, id := range w.Volumes.Changed() {
+		if _, exists := s.model.Volumes.Get(id); !exists {
+			delete(s.seen.Told, id)
+		}
 	}
-	s.wake(d.concerned, everyone)
+	for id, what := range w.Told {
+		s.seen.Told[id] = what
+	}
+	s.wake(w.Concerned, w.ChangesEveryone())
 }

@@ -1,12 +1,12 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/report"
+	"github.com/drover/drover/control/rules"
 	"github.com/drover/drover/control/wire"
 )
 
@@ -14,114 +14,74 @@ import (
 func (s *Service) Volumes() []wire.VolumeStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := []wire.VolumeStatus{}
-	for v := range s.model.volumes.all() {
-		out = append(out, s.volumeStatus(v))
-	}
-	slices.SortFunc(out, func(a, b wire.VolumeStatus) int {
-		return cmp.Or(cmp.Compare(a.Volume.Name, b.Volume.Name), cmp.Compare(a.Volume.ID, b.Volume.ID))
-	})
-	return out
+	return report.Volumes(s.view())
 }
 
 // Volume returns the volume of that name, or that id; by its id a deleted one too.
 func (s *Service) Volume(nameOrID string) (wire.VolumeStatus, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v, ok := s.model.volumeNamed(nameOrID)
-	if !ok {
-		v, ok = s.model.volumes.get(cluster.VolumeID(nameOrID))
-	}
-	if !ok {
-		return wire.VolumeStatus{}, s.model.noVolume(nameOrID)
-	}
-	return s.volumeStatus(v), nil
+	return report.Volume(s.view(), nameOrID)
 }
 
-// volumeStatus collects what is known of a volume. The caller holds mu.
-func (s *Service) volumeStatus(v cluster.Volume) wire.VolumeStatus {
-	o, _ := s.model.ownerships.get(v.ID)
-	app, _ := s.model.user(v.ID)
-	status := wire.VolumeStatus{Volume: v, Ownership: o, Application: app.Name, Copies: []wire.CopyStatus{}, Names: map[cluster.NodeID]string{}}
-	status.Names[o.Owner] = s.model.node(o.Owner)
-	for _, node := range sorted(s.observed.copies[v.ID]) {
-		status.Names[node] = s.model.node(node)
-		status.Copies = append(status.Copies, wire.CopyStatus{Node: node, Copy: s.observed.copies[v.ID][node]})
-	}
-	if m, open := s.model.openMove(v.ID); open {
-		m = s.progress[m.ID].merge(m)
-		status.Move, status.Names[m.To] = &m, s.model.node(m.To)
-	}
-	return status
+// CreateVolume adds a volume, which its first owner makes. An application of the same name will
+// find its data.
+func (s *Service) CreateVolume(ctx context.Context, r wire.VolumeRequest) (wire.VolumeStatus, error) {
+	return s.changeVolume(ctx, "create", r.Name, func(w *rules.Write) (cluster.Volume, error) { return w.CreateVolume(r) })
 }
 
-// noVolume says that there is no such volume, and which there are.
-func (m *model) noVolume(nameOrID string) error {
-	return fmt.Errorf("%w; the volumes are: %s", notFound("volume", nameOrID), list(m.volumeNames()))
+// ResizeVolume gives a volume another size limit; zero is none.
+func (s *Service) ResizeVolume(ctx context.Context, nameOrID string, r wire.ResizeRequest) (wire.VolumeStatus, error) {
+	return s.changeVolume(ctx, "resize", nameOrID, func(w *rules.Write) (cluster.Volume, error) { return w.ResizeVolume(nameOrID, r) })
 }
 
-// changeVolume changes a volume, named or by id, that is not deleted, as one write.
-func (s *Service) changeVolume(ctx context.Context, call, nameOrID string, change func(*draft, *cluster.Volume) error) (wire.VolumeStatus, error) {
-	return s.writeVolume(ctx, call, nameOrID, func(d *draft) (cluster.Volume, error) {
-		v, ok := d.model.volumeNamed(nameOrID)
-		if !ok {
-			return v, d.model.noVolume(nameOrID)
-		}
-		v.Snapshots = slices.Clone(v.Snapshots)
-		err := change(d, &v)
-		return v, err
-	})
+// DeleteVolume marks a volume, named or by id, as deleted: its copies go into the trash of their
+// nodes.
+func (s *Service) DeleteVolume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error) {
+	return s.changeVolume(ctx, "delete", nameOrID, func(w *rules.Write) (cluster.Volume, error) { return w.DeleteVolume(nameOrID) })
 }
 
-// writeVolume writes the volume that make returns.
-func (s *Service) writeVolume(ctx context.Context, call, nameOrID string, make func(*draft) (cluster.Volume, error)) (wire.VolumeStatus, error) {
-	var id cluster.VolumeID
-	_, err := s.update(ctx, func(d *draft) error {
-		v, err := make(d)
-		if err == nil {
-			id = v.ID
-			d.putVolume(v)
-		}
+// UndeleteVolume brings a deleted volume back: the one of that id, or the one of that name that was
+// deleted last.
+func (s *Service) UndeleteVolume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error) {
+	return s.changeVolume(ctx, "undelete", nameOrID, func(w *rules.Write) (cluster.Volume, error) { return w.UndeleteVolume(nameOrID) })
+}
+
+// RequestSnapshot asks the owner of a volume, named or by id, to make a snapshot.
+func (s *Service) RequestSnapshot(ctx context.Context, volume string, r wire.SnapshotRequest) error {
+	_, err := s.changeVolume(ctx, "make a snapshot of", volume, func(w *rules.Write) (cluster.Volume, error) { return w.RequestSnapshot(volume, r) })
+	return err
+}
+
+// DropSnapshot takes back the request for a snapshot: whoever holds it removes it.
+func (s *Service) DropSnapshot(ctx context.Context, volume string, snapshot cluster.SnapshotName) (wire.VolumeStatus, error) {
+	return s.changeVolume(ctx, "drop a snapshot of", volume, func(w *rules.Write) (cluster.Volume, error) { return w.DropSnapshot(volume, snapshot) })
+}
+
+// RollbackVolume asks the owner of a volume to make its content that of a snapshot again. What was
+// written after it is lost, and so are later snapshots: without force it is refused if somebody
+// counts on one of them. Asked again while that is under way it changes nothing; asked for another
+// snapshot it replaces what was asked before.
+func (s *Service) RollbackVolume(ctx context.Context, nameOrID string, r wire.RollbackRequest) (wire.VolumeStatus, error) {
+	return s.changeVolume(ctx, "roll back", nameOrID, func(w *rules.Write) (cluster.Volume, error) { return w.RollBackVolume(nameOrID, r) })
+}
+
+// TakeOverVolume makes a node that holds a replica the owner of a volume whose owner says that it has
+// lost its copy. What was written after the replica's last snapshot is lost, and the event says of how
+// long that is. An owner that is not heard of may still write: nothing is taken from it.
+func (s *Service) TakeOverVolume(ctx context.Context, nameOrID string, r wire.TakeoverRequest) (wire.VolumeStatus, error) {
+	return s.changeVolume(ctx, "take over", nameOrID, func(w *rules.Write) (cluster.Volume, error) { return w.TakeOverVolume(nameOrID, r) })
+}
+
+// changeVolume makes a write that changes a volume, and returns it as it is then.
+func (s *Service) changeVolume(ctx context.Context, call, nameOrID string, change func(*rules.Write) (cluster.Volume, error)) (wire.VolumeStatus, error) {
+	var v cluster.Volume
+	_, err := s.update(ctx, func(w *rules.Write) (err error) {
+		v, err = change(w)
 		return err
 	})
 	if err != nil {
 		return wire.VolumeStatus{}, fmt.Errorf("%s volume %s: %w", call, nameOrID, err)
 	}
-	return s.Volume(string(id))
-}
-
-// busy says why a volume must stay as it is: it is in use, on the move, or held. In use is by an
-// application that is placed; with defined also by one that is not.
-func (d *draft) busy(v cluster.Volume, defined bool) error {
-	if m, open := d.openMove(v.ID); open {
-		err := fmt.Errorf("%w: %s is moving to %s (%s)", cluster.ErrConflict, d.model.mover(m), d.model.node(m.To), m.Phase)
-		return cluster.WithHint(err, "wait for that move to end, or abort it: drover move abort "+string(m.ID))
-	}
-	if l, ok := d.leases.get(v.ID); ok && !l.Expired(now()) {
-		return fmt.Errorf("%w: a lease keeps it on %s %s", cluster.ErrConflict, d.model.node(l.Node), until(l))
-	}
-	o, _ := d.ownerships.get(v.ID)
-	if err := d.mounted(o); err != nil {
-		return err
-	}
-	app, used := d.user(v.ID)
-	switch {
-	case used && defined:
-		err := fmt.Errorf("%w: application %s uses it", cluster.ErrConflict, app.Name)
-		return cluster.WithHint(err, "take the application out of the application file, and deploy")
-	case used && app.Node != "":
-		err := fmt.Errorf("%w: application %s uses it on %s", cluster.ErrConflict, app.Name, d.model.node(app.Node))
-		return cluster.WithHint(err, fmt.Sprintf("stop it first: take %s out of the deployment file, and deploy", app.Name))
-	}
-	return nil
-}
-
-// mounted says which containers of Docker use a volume on its owner, as that reported; nil if none do.
-func (d *draft) mounted(o cluster.Ownership) error {
-	users := d.service.copiesOf(o.Volume)[o.Owner].Users
-	if len(users) == 0 {
-		return nil
-	}
-	err := fmt.Errorf("%w: in use on %s by %s", cluster.ErrConflict, d.model.node(o.Owner), list(users))
-	return cluster.WithHint(err, "stop it there first")
+	return s.Volume(string(v.ID))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/rules"
 	"github.com/drover/drover/control/wire"
 )
 
@@ -14,7 +15,7 @@ import (
 func (l *lab) able(id cluster.NodeID) {
 	l.t.Helper()
 	l.ok(l.Register(l.ctx, cluster.Node{ID: id, Name: "node-" + string(id), Address: "10.0.0." + string(id), Era: "1", Backend: "zfs",
-		Abilities: []string{cluster.AbilityAdopt, cluster.AbilityClone, cluster.AbilityRollback}}))
+		Capabilities: []string{cluster.AbilityAdopt, cluster.AbilityClone, cluster.AbilityRollback}}))
 }
 
 // wantRefused checks the kind of an error and what it says.
@@ -33,12 +34,12 @@ func TestCreateVolume(t *testing.T) {
 		v, err := l.CreateVolume(l.ctx, wire.VolumeRequest{Name: "log", Node: "node-b", MaximumSize: 9, Profile: "database", Options: options,
 			Metadata: map[string]string{"team": "x"}})
 		l.ok(err)
-		if v.Volume.ID != logVolume || v.Ownership.Owner != "b" || v.Ownership.Born || v.Volume.Metadata["team"] != "x" {
+		if v.Volume.ID != logVolume || v.Ownership.Owner != "b" || v.Ownership.Created || v.Volume.Metadata["team"] != "x" {
 			t.Errorf("got %+v", v)
 		}
 		l.host("b").act()
-		if v, _ = l.Volume("log"); !v.Ownership.Born {
-			t.Error("its owner made it, and it is not born")
+		if v, _ = l.Volume("log"); !v.Ownership.Created {
+			t.Error("its owner made it, and it is not created")
 		}
 		for _, row := range []struct {
 			rule  string
@@ -62,7 +63,7 @@ func TestCreateVolume(t *testing.T) {
 		}
 		v, err = l.CreateVolume(l.ctx, wire.VolumeRequest{Name: "new", Node: "node-b", Origin: &cluster.Origin{Adopt: "tank/db"}})
 		l.ok(err)
-		if o := l.host("b").slice().Volumes; len(o) != 2 || v.Volume.Origin.Adopt != "tank/db" {
+		if o := l.host("b").assignment().Volumes; len(o) != 2 || v.Volume.Origin.Adopt != "tank/db" {
 			t.Errorf("b is told of %+v", o)
 		}
 	})
@@ -81,7 +82,7 @@ func TestCloneIsMadeWhereTheSnapshotIs(t *testing.T) {
 		l.ok(l.RequestSnapshot(l.ctx, "db", wire.SnapshotRequest{Name: "both"}))
 		l.host("a").act()
 		b := l.host("b")
-		b.state.Volumes = []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Replica, Epoch: 1, Snapshots: []cluster.Snapshot{{Name: "both"}, {Name: "old"}}}}
+		b.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Replica, Epoch: 1, Snapshots: []cluster.Snapshot{{Name: "both"}, {Name: "old"}}}}
 		b.report()
 		clone := func(name, node string, snapshot cluster.SnapshotName) (cluster.Volume, error) {
 			v, err := l.CreateVolume(l.ctx, wire.VolumeRequest{Name: name, Node: node, Origin: &cluster.Origin{Volume: "db", Snapshot: snapshot}})
@@ -118,7 +119,7 @@ func TestResizeVolume(t *testing.T) {
 		for _, size := range []int64{1000, 0} {
 			v, err := l.ResizeVolume(l.ctx, "db", wire.ResizeRequest{MaximumSize: size})
 			l.ok(err)
-			if told := l.host("a").slice().Volumes[0].Volume.MaximumSize; v.Volume.MaximumSize != size || told != size {
+			if told := l.host("a").assignment().Volumes[0].Volume.MaximumSize; v.Volume.MaximumSize != size || told != size {
 				t.Errorf("got %d, a is told %d, want %d", v.Volume.MaximumSize, told, size)
 			}
 		}
@@ -189,11 +190,11 @@ func TestDeleteAndUndeleteVolume(t *testing.T) {
 // snapshotsOfDB makes a report that it holds snapshots, kept unless they begin with r.
 func (h *host) snapshotsOfDB(role cluster.Role, names ...cluster.SnapshotName) {
 	h.lab.t.Helper()
-	c := cluster.VolumeState{Volume: dbVolume, Role: role, Epoch: 1, Open: role == cluster.Primary}
+	c := cluster.Copy{Volume: dbVolume, Role: role, Epoch: 1, Open: role == cluster.Primary}
 	for _, name := range names {
 		c.Snapshots = append(c.Snapshots, cluster.Snapshot{Name: name, GUID: "guid-" + string(name), Kept: !strings.HasPrefix(string(name), "r")})
 	}
-	h.state.Volumes = []cluster.VolumeState{c}
+	h.state.Volumes = []cluster.Copy{c}
 	h.report()
 }
 
@@ -204,6 +205,8 @@ func TestRollbackVolume(t *testing.T) {
 			_, err := l.RollbackVolume(l.ctx, "db", wire.RollbackRequest{Snapshot: to, Force: force})
 			return err
 		}
+		l.wantRefused(back("one", false), cluster.ErrUnsupported, "node-a", "cannot roll back") // stopping db would not help
+		l.able("a")
 		l.wantRefused(back("one", false), cluster.ErrConflict, "application db uses it on node-a", "deployment file")
 		l.configure(database(""))
 		l.configure(func(c *cluster.Configuration) {
@@ -211,8 +214,6 @@ func TestRollbackVolume(t *testing.T) {
 			v.Primary = "a"
 			c.Volumes[dbVolume] = v
 		})
-		l.wantRefused(back("one", false), cluster.ErrUnsupported, "node-a", "cannot rollback")
-		l.able("a")
 		for _, name := range []cluster.SnapshotName{"one", "two"} {
 			l.ok(l.RequestSnapshot(l.ctx, "db", wire.SnapshotRequest{Name: name}))
 		}
@@ -264,8 +265,99 @@ func TestDropSnapshot(t *testing.T) {
 		l.wantRefused(err, cluster.ErrNotFound, "one")
 		v, err := l.DropSnapshot(l.ctx, "db", "one")
 		l.ok(err)
-		if len(v.Volume.Snapshots) != 0 || len(l.host("a").slice().Volumes[0].Volume.Snapshots) != 0 {
+		if len(v.Volume.Snapshots) != 0 || len(l.host("a").assignment().Volumes[0].Volume.Snapshots) != 0 {
 			t.Errorf("it is still wanted: %+v", v.Volume)
 		}
 	})
 }
+
+func TestAVolumeIsNotNamedLikeAnId(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		for _, name := range []string{string(dbVolume), string(cluster.VolumeIDForName("to come"))} {
+			_, err := l.CreateVolume(l.ctx, wire.VolumeRequest{Name: name, Node: "a"})
+			l.wantKind(err, cluster.ErrInvalid)
+			_, err = l.Edit(l.ctx, func(c *cluster.Configuration) error {
+				c.Volumes["log"] = cluster.Volume{ID: "log", Name: name}
+				return nil
+			})
+			l.wantKind(err, cluster.ErrInvalid)
+		}
+		// One that an earlier version let through is not what is meant by the id of another.
+		_, err := l.update(l.ctx, func(w *rules.Write) error {
+			w.Volumes.Put(cluster.Volume{ID: "imposter", Name: string(dbVolume)})
+			return nil
+		})
+		l.ok(err)
+		for range 20 {
+			if v, err := l.Volume(string(dbVolume)); err != nil || v.Volume.Name != "db" {
+				t.Fatalf("the volume of that id is %+v, %v", v.Volume, err)
+			}
+		}
+	})
+}
+
+func TestADeletedVolumeIsForgottenOnceNothingIsLeft(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		a := l.host("a")
+		a.register()
+		l.ok(l.Register(l.ctx, cluster.Node{ID: "a", Name: "node-a", Era: "1", TrashGrace: 10 * time.Second}))
+		_, err := l.CreateVolume(l.ctx, wire.VolumeRequest{Name: "log", Node: "a"})
+		l.ok(err)
+		a.act()
+		before, err := l.VolumeChanges(l.ctx, 0)
+		l.ok(err)
+		_, err = l.DeleteVolume(l.ctx, "log")
+		l.ok(err)
+		a.act()
+		deleted, err := l.VolumeChanges(l.ctx, before.Revision)
+		l.ok(err)
+		a.state.Trash = []cluster.VolumeID{logVolume}
+		a.report()
+		time.Sleep(20 * time.Second)
+		if _, err := l.Volume(string(logVolume)); err != nil {
+			t.Fatalf("a volume that can be brought back: %v", err)
+		}
+		a.state.Trash = []cluster.VolumeID{}
+		l.restart()
+		time.Sleep(20 * time.Second)
+		if _, err := l.Volume(string(logVolume)); err != nil {
+			t.Fatalf("its owner has not said that nothing is left: %v", err)
+		}
+		b := l.host("b")
+		b.state.Volumes = []cluster.Copy{{Volume: logVolume, Role: cluster.Replica, Epoch: 1}}
+		b.report()
+		a.since = 0
+		a.report()
+		time.Sleep(time.Second)
+		if _, err := l.Volume(string(logVolume)); err != nil {
+			t.Fatalf("another node has a copy yet, which it is to remove: %v", err)
+		}
+		b.state.Volumes = nil
+		b.report()
+		time.Sleep(time.Second)
+		_, err = l.Volume(string(logVolume))
+		l.wantKind(err, cluster.ErrNotFound)
+		if s := l.Status(); len(s.Ownerships)+len(s.Configuration.Volumes) != 0 {
+			t.Errorf("it is remembered as %+v, %+v", s.Ownerships, s.Configuration.Volumes)
+		}
+		for key := range first(stored(t, l.store)) {
+			if strings.Contains(key, string(logVolume)) {
+				t.Errorf("the store has %s", key)
+			}
+		}
+		again, err := l.VolumeChanges(l.ctx, 0)
+		l.ok(err)
+		if len(again.Volumes) != 0 || len(deleted.Volumes) != 1 {
+			t.Errorf("the list of volumes has %+v", again.Volumes)
+		}
+		_, err = l.CreateVolume(l.ctx, wire.VolumeRequest{Name: "log", Node: "a"})
+		l.ok(err)
+		a.act()
+		if v, _ := l.Volume("log"); !v.Ownership.Created {
+			t.Errorf("a new one of that name: %+v", v)
+		}
+	})
+}
+
+func first[A, B any](a A, _ B) A { return a }

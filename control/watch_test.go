@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
 	"github.com/drover/drover/control/wire"
 )
 
-// pending asks for the slice after since, and returns where it will arrive.
-func (h *host) pending(since cluster.Revision) <-chan cluster.Slice {
-	result := make(chan cluster.Slice, 1)
+// pending asks for the assignment after since, and returns where it will arrive.
+func (h *host) pending(since cluster.Revision) <-chan cluster.Assignment {
+	result := make(chan cluster.Assignment, 1)
 	svc := h.lab.Service
 	go func() {
-		if s, err := svc.Slice(h.lab.ctx, h.id, since); err == nil {
+		if s, err := svc.Assignment(h.lab.ctx, h.id, since); err == nil {
 			result <- s
 		}
 	}()
@@ -23,12 +24,12 @@ func (h *host) pending(since cluster.Revision) <-chan cluster.Slice {
 	return result
 }
 
-func wantNothing(t *testing.T, why string, result <-chan cluster.Slice) {
+func wantNothing(t *testing.T, why string, result <-chan cluster.Assignment) {
 	t.Helper()
 	synctest.Wait()
 	select {
 	case s := <-result:
-		t.Errorf("%s: got slice %+v", why, s)
+		t.Errorf("%s: got assignment %+v", why, s)
 	default:
 	}
 }
@@ -36,12 +37,12 @@ func wantNothing(t *testing.T, why string, result <-chan cluster.Slice) {
 func TestANodeIsWokenByWhatConcernsItOnly(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.runDatabase()
-		for _, id := range sorted(l.hosts) {
+		for _, id := range records.Sorted(l.hosts) {
 			l.host(id).act()
 		}
-		waiting := map[cluster.NodeID]<-chan cluster.Slice{}
+		waiting := map[cluster.NodeID]<-chan cluster.Assignment{}
 		for id, h := range l.hosts {
-			waiting[id] = h.pending(h.slice().Revision)
+			waiting[id] = h.pending(h.assignment().Revision)
 		}
 		l.configure(func(c *cluster.Configuration) {
 			app := c.Applications["db"]
@@ -58,12 +59,12 @@ func TestANodeIsWokenByWhatConcernsItOnly(t *testing.T) {
 			t.Errorf("the target was woken with %+v", s)
 		}
 		wantNothing(t, "a move of others", waiting["c"])
-		l.host("c").state.Volumes = []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Replica}}
+		l.host("c").state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Replica}}
 		l.host("c").report()
 		if s := arrived(t, waiting["c"]); len(s.Owners) != 1 || s.Owners[0].Owner != "a" {
 			t.Errorf("with a replica c was woken with %+v", s)
 		}
-		waiting["c"] = l.host("c").pending(l.host("c").slice().Revision)
+		waiting["c"] = l.host("c").pending(l.host("c").assignment().Revision)
 
 		l.ok(l.Register(l.ctx, cluster.Node{ID: "d", Name: "d"}))
 		if s := arrived(t, waiting["c"]); len(s.Nodes) != 4 {
@@ -72,11 +73,11 @@ func TestANodeIsWokenByWhatConcernsItOnly(t *testing.T) {
 	})
 }
 
-func TestASliceHasANewRevisionOnlyWithNewContent(t *testing.T) {
+func TestAnAssignmentHasANewRevisionOnlyWithNewContent(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.runDatabase()
 		a := l.host("a")
-		before := a.slice()
+		before := a.assignment()
 		l.configure(func(c *cluster.Configuration) {})
 		l.configure(func(c *cluster.Configuration) {
 			v := c.Volumes[dbVolume]
@@ -85,13 +86,13 @@ func TestASliceHasANewRevisionOnlyWithNewContent(t *testing.T) {
 		})
 		l.configure(database("a")) // and back, while nobody looked
 		a.report()
-		if after := a.slice(); after.Revision != before.Revision {
+		if after := a.assignment(); after.Revision != before.Revision {
 			t.Errorf("revision %d became %d with the same content", before.Revision, after.Revision)
 		}
 	})
 }
 
-func TestRevisionsOfSlicesGrowOverRestarts(t *testing.T) {
+func TestRevisionsOfAssignmentsGrowOverRestarts(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.runDatabase()
 		seen := map[cluster.Revision]bool{}
@@ -100,7 +101,7 @@ func TestRevisionsOfSlicesGrowOverRestarts(t *testing.T) {
 			for i := range 3 {
 				l.host("a").state.Volumes[0].UsedBytes += int64(i)
 				l.host("a").report()
-				s := l.host("a").slice()
+				s := l.host("a").assignment()
 				if s.Revision < newest {
 					t.Errorf("revision %d after %d", s.Revision, newest)
 				}
@@ -115,14 +116,14 @@ func TestRevisionsOfSlicesGrowOverRestarts(t *testing.T) {
 	})
 }
 
-func TestASliceAskedForInVainEndsWithItsContext(t *testing.T) {
+func TestAnAssignmentAskedForInVainEndsWithItsContext(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
-		since := l.host("a").slice().Revision
+		since := l.host("a").assignment().Revision
 		ctx, cancel := context.WithTimeout(l.ctx, 5*time.Second)
 		defer cancel()
-		_, err := l.Slice(ctx, "a", since)
+		_, err := l.Assignment(ctx, "a", since)
 		l.wantKind(err, context.DeadlineExceeded)
-		_, err = l.Slice(l.ctx, "stranger", 0)
+		_, err = l.Assignment(l.ctx, "stranger", 0)
 		l.wantKind(err, cluster.ErrNotFound)
 	})
 }
@@ -131,13 +132,13 @@ func TestHoldWaitsForTheProxies(t *testing.T) {
 	tests := []struct {
 		name    string
 		wake    []cluster.NodeID
-		asks    cluster.NodeID // asks for slices, but does not act on what it gets
+		asks    cluster.NodeID // asks for assignments, but does not act on what it gets
 		holding int
 		missing []cluster.NodeID
 		within  time.Duration
 	}{
 		{"all hold at once", []cluster.NodeID{"a", "b", "c"}, "", 3, nil, 0},
-		{"a node that never asked for a slice is not waited for", []cluster.NodeID{"a", "b"}, "", 2, nil, 0},
+		{"a node that never asked for an assignment is not waited for", []cluster.NodeID{"a", "b"}, "", 2, nil, 0},
 		{"one that does not answer is named after a second", []cluster.NodeID{"a", "b"}, "c", 2, []cluster.NodeID{"c"}, time.Second},
 	}
 	for _, tt := range tests {
@@ -150,7 +151,7 @@ func TestHoldWaitsForTheProxies(t *testing.T) {
 					l.host(id).wake()
 				}
 				if tt.asks != "" {
-					l.host(tt.asks).slice()
+					l.host(tt.asks).assignment()
 				}
 				synctest.Wait()
 				began := time.Now()
@@ -172,10 +173,11 @@ func TestAnAcknowledgementFromAnEarlierLifeDoesNotCount(t *testing.T) {
 		l.runDatabase()
 		m := l.bring(cluster.PhasePrecopy)
 		l.ok(l.hold(m))
-		before := l.host("c").slice().Revision
+		before := l.host("c").assignment().Revision
 		l.restart()
-		// c comes back acting on a slice of before. It gets another one, and has not acted on it.
-		if _, err := l.Slice(l.ctx, "c", before); err != nil {
+		l.host("c").report()
+		// c comes back acting on an assignment of before. It gets another one, and has not acted on it.
+		if _, err := l.Assignment(l.ctx, "c", before); err != nil {
 			t.Fatal(err)
 		}
 		got, err := l.Hold(l.ctx, "a", m.ID, wire.AttemptRequest{Attempt: 1})
@@ -190,7 +192,7 @@ func TestAHoldThatNobodyWaitsForAnyMore(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.runDatabase()
 		m := l.bring(cluster.PhasePrecopy)
-		l.host("c").slice()
+		l.host("c").assignment()
 		ctx, cancel := context.WithTimeout(l.ctx, 100*time.Millisecond)
 		defer cancel()
 		_, err := l.Hold(ctx, "a", m.ID, wire.AttemptRequest{Attempt: 1})
@@ -205,13 +207,13 @@ func TestEveryCopyLearnsOfANewOwner(t *testing.T) {
 			c.Volumes[dbVolume] = cluster.Volume{ID: dbVolume, Name: "db", Primary: "a"}
 		})
 		l.host("a").act()
-		l.host("c").state.Volumes = []cluster.VolumeState{{Volume: dbVolume, Role: cluster.Replica}}
+		l.host("c").state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Replica}}
 		l.host("c").report()
 		m, err := l.RequestMove(l.ctx, wire.MoveRequest{Volume: "db", To: "b"})
 		l.ok(err)
 		l.ok(l.ready(m))
 		l.ok(l.hold(m))
-		waiting := l.host("c").pending(l.host("c").slice().Revision)
+		waiting := l.host("c").pending(l.host("c").assignment().Revision)
 		l.ok(l.commit(m))
 		if s := arrived(t, waiting); len(s.Owners) != 1 || s.Owners[0].Owner != "b" || s.Owners[0].Epoch != 2 {
 			t.Errorf("c was woken with %+v, want b as the owner", s)

@@ -1,18 +1,19 @@
-// Package convergence is the agent of one node: it makes the node match its slice of the
+// Package convergence is the agent of one node: it makes the node match its assignment of the
 // configuration, and tells the control service what it sees.
 //
 //	a := &convergence.Agent{Node: node, Backend: b, Runtime: r, Control: client, ...}
-//	err := a.Run(ctx)
+//	err := a.Start()
+//	err = a.Run(ctx)
 //
-//	control --slice--> watch --+--> routes --> proxy
+//	control --assignment--> watch --+--> routes --> proxy
 //	                           v
-//	   observe -> plan.Diff -> lanes of steps -> report --state--> control
-//	      ^                        |
-//	      +------ again -----------+
+//	   observe -> plan.Diff -> executor -> report --state--> control
+//	      ^                       |
+//	      +------ again ----------+
 //
-// It is level-triggered: one Converge, at start, on every change and on a tick, that looks at
+// It is level-triggered: one pass, at start, on every change and on a tick, that looks at
 // the world and does what is missing. What an earlier pass did, or an earlier process, is never
-// relied upon. It goes on while the control service is away, by the last slice that it got.
+// relied upon. It goes on while the control service is away, by the last assignment that it got.
 //
 // The package does not decide who owns a volume or where an application runs, and stores nothing
 // that could not be observed again, but for one thing: that a commit was asked for.
@@ -22,9 +23,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -32,11 +31,13 @@ import (
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/convergence/applogs"
+	"github.com/drover/drover/convergence/executor"
 	"github.com/drover/drover/convergence/handoff"
+	"github.com/drover/drover/convergence/mounts"
 	"github.com/drover/drover/convergence/plan"
+	"github.com/drover/drover/convergence/receiver"
 	"github.com/drover/drover/convergence/runtime"
-	"github.com/drover/drover/convergence/uses"
-	"github.com/drover/drover/internal/fault"
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/transfer"
 )
@@ -44,12 +45,13 @@ import (
 // Control is what an agent needs of the control service. Package client implements it.
 type Control interface {
 	handoff.Control
+	receiver.Control
+	applogs.Control
 	Register(ctx context.Context, n cluster.Node) error
-	Slice(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (cluster.Slice, bool, error)
+	Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (cluster.Assignment, bool, error)
 	Report(ctx context.Context, s cluster.NodeState) error
-	Ready(ctx context.Context, id cluster.MoveID, r wire.ReadyReport) error
+	Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Heartbeat) error
 	Record(ctx context.Context, e cluster.Event) error
-	AnswerLogs(ctx context.Context, node cluster.NodeID, id cluster.LogID, output io.ReadCloser) error
 }
 
 // Router obeys routes. A proxy.Proxy is one.
@@ -58,10 +60,12 @@ type Router interface {
 }
 
 // Members says who is there. A membership.Membership is one. It wakes the agent up and is shown
-// to people; it decides nothing.
+// to people; all it decides is whether an agent that starts waits for the control service.
 type Members interface {
 	SetPeers(peers map[cluster.NodeID]string)
 	View() map[cluster.NodeID]string
+	// Rival is the address of another host that lately took part as this node; empty if none did.
+	Rival() string
 	Changed() <-chan struct{}
 }
 
@@ -73,7 +77,7 @@ type Agent struct {
 	Transport transfer.Transport
 	Control   Control
 	Routes    Router
-	// Dir keeps the journal and the last slice. Only this agent uses it.
+	// Dir keeps the journal and the last assignment. Only this agent uses it.
 	Dir string
 	Log *slog.Logger
 
@@ -82,40 +86,70 @@ type Agent struct {
 	// Members may be nil.
 	Members Members
 	// Engine is the container engine whose volume plugin asks this agent; it may be nil.
-	Engine  Engine
+	Engine  mounts.Engine
 	Handoff handoff.Options
 	// Grace is how long the copy of a former owner is kept: 24 h.
 	Grace time.Duration
 	// TrashGrace is how long a removed copy can be brought back: 7 days.
 	TrashGrace time.Duration
+	// Clock is the host's clock, by which backends date what they do, and which may be set at any time:
+	// time.Now. The agent waits by another one.
+	Clock func() time.Time
 
-	journal *journal
-	uses    *uses.Book
-	wake    chan struct{} // has room for one
-	report  chan struct{} // has room for one
-	keep    chan struct{} // has room for one
+	// Each of these has a lock of its own, if it needs one, and none is called under another's.
+	receiver *receiver.Receiver
+	mounts   *mounts.Host
+	logs     *applogs.Answerer
+	executor *executor.Executor
+	journal  *handoff.FileJournal
+	attempts attempts
+	restarts restarts
+	glances  glances
+	standing standing
+	carried  carried
+	thrown   thrown
+	shown    shown
+	telling  sync.WaitGroup
 
-	mu    sync.Mutex
-	slice cluster.Slice
-	known bool // slice is set
+	wake   signal
+	report signal
+	keep   signal
+
+	mu   sync.Mutex // nothing is waited for under it
+	told told
+}
+
+// told is what the agent has heard, and has done with that.
+type told struct {
+	assignment cluster.Assignment
+	known      bool // assignment is set
+	// fresh: it is of this life of the agent.
+	fresh bool
 	acted cluster.Revision
-	// registrations counts how often the node has registered: each time all is to be reported.
-	registrations int
-	lanes         map[string]*laneRun
-	failed        map[string]failedStep // by lane
+	// anew counts how often all was to be reported again: the control service may know none of it.
+	anew int
+	// reported is the sequence of the last state that the control service has taken in.
+	reported uint64
 	// conflicts are those of the last plan.
 	conflicts []cluster.Conflict
-	// outcomes are the attempts that ended without a move and are not yet acknowledged.
-	outcomes map[cluster.MoveID]outcome
-	// gaveUp are those that are. answered are the attempts that this node, as their target, has
-	// answered.
-	gaveUp, answered map[cluster.MoveID]int
-	restarts         map[cluster.AppName]*restartHistory
-	// waiting are the applications that are to move here and wait for their image.
-	waiting map[cluster.AppName]runtime.Spec
-	// logs are the requests of the slice that are being answered, or have been.
-	logs      map[cluster.LogID]*logRun
-	answering sync.WaitGroup
+}
+
+// A signal wakes its one reader. It has room for one.
+type signal chan struct{}
+
+func (s signal) send() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+}
+
+// wall is what the host's clock shows.
+func (a *Agent) wall() time.Time {
+	if a.Clock != nil {
+		return a.Clock().Round(0)
+	}
+	return time.Now().Round(0)
 }
 
 func (a *Agent) grace() time.Duration {
@@ -132,198 +166,172 @@ func (a *Agent) trashGrace() time.Duration {
 	return 7 * 24 * time.Hour
 }
 
+// Start reads what the agent knew before it was restarted. It comes first, and once.
+func (a *Agent) Start() error {
+	a.wake, a.report, a.keep = make(signal, 1), make(signal, 1), make(signal, 1)
+	a.receiver = &receiver.Receiver{Node: a.Node, Backend: a.Backend, Runtime: a.Runtime, Control: a.Control, Record: a.record, Log: a.Log}
+	a.logs = &applogs.Answerer{Node: a.Node, Runtime: a.Runtime, Control: a.Control, Log: a.Log}
+	a.executor = &executor.Executor{Actions: a.actions(), Log: a.Log, Ended: a.wake.send}
+	var err error
+	if a.journal, err = handoff.OpenJournal(a.Dir); err != nil {
+		return fmt.Errorf("open the journal: %w", err)
+	}
+	if err := a.openMounts(); err != nil {
+		return err
+	}
+	assignment, ok, err := loadAssignment(a.Dir)
+	if err != nil {
+		// An assignment that cannot be read is as good as none: the control service has it.
+		a.Log.Warn("the last assignment is not readable", "error", err)
+	}
+	if ok && assignment.Node == a.Node.ID {
+		if err := a.standing.begin(a.Dir, a.Node); err != nil {
+			a.Log.Warn("where this node was is not readable", "error", err)
+		}
+		a.setAssignment(assignment)
+		a.told.fresh = false
+		a.told.acted = assignment.Revision // an earlier life of this agent did
+		a.keep.send()                      // and what is kept beside it
+	}
+	return nil
+}
+
+// Mounts is who of Docker uses what. It is there after Start.
+func (a *Agent) Mounts() *mounts.Host { return a.mounts }
+
+// Receiver is where moves to this node arrive. It is there after Start.
+func (a *Agent) Receiver() *receiver.Receiver { return a.receiver }
+
 // Run converges until ctx ends. Applications go on after it; a hand-off under way is broken off
 // as a crash would break it off.
 func (a *Agent) Run(ctx context.Context) error {
-	if err := a.start(); err != nil {
-		return err
-	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.watch(ctx) })
-	group.Go(func() error { return a.keepSlices(ctx) })
-	group.Go(func() error { return a.reportChanges(ctx) })
-	group.Go(func() error { return a.converge(ctx) })
-	group.Go(func() error { return a.purge(ctx) })
-	group.Go(func() error { return a.keepUses(ctx) })
-	group.Go(func() error { return a.serveLocally(ctx) })
+	for _, part := range []func(context.Context) error{
+		a.watch, a.keepAssignments, a.reportChanges, a.beat, a.converge, a.purge, a.mounts.Keep,
+	} {
+		group.Go(func() error { return part(ctx) })
+	}
 	err := group.Wait()
-	a.waitForLanes()
-	a.answering.Wait()
+	a.executor.Wait()
+	a.logs.Wait()
+	a.telling.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
 }
 
-// start reads what the agent knew before it was restarted.
-func (a *Agent) start() error {
-	a.wake, a.report, a.keep = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
-	a.lanes, a.failed = map[string]*laneRun{}, map[string]failedStep{}
-	a.outcomes = map[cluster.MoveID]outcome{}
-	a.gaveUp, a.answered = map[cluster.MoveID]int{}, map[cluster.MoveID]int{}
-	a.restarts = map[cluster.AppName]*restartHistory{}
-	a.waiting = map[cluster.AppName]runtime.Spec{}
-	a.logs = map[cluster.LogID]*logRun{}
-	var err error
-	if a.journal, err = openJournal(a.Dir); err != nil {
-		return fmt.Errorf("open the journal: %w", err)
-	}
-	if err := a.openUses(); err != nil {
-		return err
-	}
-	slice, ok, err := loadSlice(a.Dir)
-	if err != nil {
-		// A slice that cannot be read is as good as none: the control service has it.
-		a.Log.Warn("the last slice is not readable", "error", err)
-	}
-	if ok && slice.Node == a.Node.ID {
-		a.setSlice(slice)
-	}
-	return nil
-}
-
-// Permit says whether a peer may ship d to this node, and completes it: only the source of a move
-// that is open and ends here may, and only until it is committed.
-func (a *Agent) Permit(from cluster.NodeID, d volume.Delta) (volume.Delta, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, m := range a.slice.Moves {
-		if m.Volume == d.Volume && m.From == from && m.To == a.Node.ID && !m.Phase.Committed() && !m.Phase.Ended() {
-			fault.Point("arrive.receive")
-			d.Labels = a.arrivalLabels(m.ID)
-			return d, nil
-		}
-	}
-	return d, fmt.Errorf("%w: no move brings volume %s from that node to this one", cluster.ErrForbidden, d.Volume)
-}
-
-// arrivalLabels returns what people call the volume that a move brings here. The caller holds mu.
-func (a *Agent) arrivalLabels(move cluster.MoveID) volume.Labels {
-	for _, arrival := range a.slice.Arriving {
-		if arrival.Move == move {
-			l := volume.Labels{Name: arrival.Volume.Name}
-			if arrival.Application != nil {
-				l.Application = arrival.Application.Name
-			}
-			return l
-		}
-	}
-	return volume.Labels{}
-}
-
-// PeerOf returns the node that a public key, in authorized_keys form, belongs to; none for the key
-// of a user.
-func (a *Agent) PeerOf(key string) (cluster.NodeID, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, n := range a.slice.Nodes {
-		if n.TransferKey == key {
-			return n.ID, true
-		}
-	}
-	return "", slices.ContainsFunc(a.slice.Keys, func(k cluster.UserKey) bool { return k.Key == key })
-}
-
-// VolumeNames returns what the volumes of which this node has a copy are called.
-func (a *Agent) VolumeNames() map[cluster.VolumeID]string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.slice.VolumeNames()
-}
-
 // converge runs passes: at start, on every change and on a tick.
 func (a *Agent) converge(ctx context.Context) error {
+	var membersChanged <-chan struct{}
+	if a.Members != nil {
+		membersChanged = a.Members.Changed()
+	}
 	for {
-		next := a.pass(ctx)
-		timer := time.NewTimer(next)
+		timer := time.NewTimer(a.pass(ctx))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
 		case <-a.wake:
 		case <-a.Runtime.Changed():
-		case <-a.membersChanged():
+		case <-membersChanged:
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
 }
 
-func (a *Agent) membersChanged() <-chan struct{} {
-	if a.Members == nil {
-		return nil
-	}
-	return a.Members.Changed()
-}
-
-// tick is the time between two passes without any cause. It only heals what nobody reported.
-const tick = 5 * time.Second
+const (
+	// tick is the time between two passes without any cause. It only heals what nobody reported.
+	tick = 5 * time.Second
+	// blindTick is the time between two while something cannot be seen.
+	blindTick = time.Second
+)
 
 // pass looks, decides and starts what is to do. It returns when to look again at the latest.
 func (a *Agent) pass(ctx context.Context) time.Duration {
-	// What is seen of a lane that is busy may be out of date when the look is over.
-	before, reading := a.busyLanes(), a.openLogs()
+	busy, logsSeen := a.executor.Look(), a.logs.Look()
 	seen, err := a.observe(ctx)
 	if err != nil {
 		a.Log.Error("cannot observe this node", "error", err)
-		return time.Second
+		return blindTick
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.known {
+	waits := a.standing.waiting() // before the assignment: it may be for another one
+	assignment, known := a.heard()
+	if !known {
 		return tick
 	}
-	now := time.Now()
-	p := plan.Diff(a.slice, seen, now)
-	a.conflicts = p.Conflicts
-	a.acted = a.slice.Revision
-	a.cancelStale()
-	endReplacedLogs(reading, seen.Instances)
-	next := tick
-	for _, lane := range p.Lanes {
-		if before[lane.Key] {
-			continue // its end wakes the next pass
-		}
-		if wait := a.startLane(ctx, lane, now); wait > 0 {
-			next = min(next, wait)
-		}
+	a.lookAtClock()
+	now, wall := time.Now(), a.wall()
+	p := plan.Diff(assignment, seen, now)
+	a.mu.Lock()
+	a.told.conflicts, a.told.acted = p.Conflicts, assignment.Revision
+	a.mu.Unlock()
+	a.executor.Cancel(func(s plan.Step) error { return stale(s, assignment) })
+	logsSeen(seen.Instances)
+	if seen.VolumesUnknown == "" {
+		a.tellAll(ctx, a.glances.compare(a.Node.Name, assignment, seen.Copies, busy, wall))
 	}
-	a.forgetIdle(p)
+	next := tick
+	if waits != "" {
+		p.Lanes = nil
+	}
+	if wait := a.executor.Start(ctx, p.Lanes, now); wait > 0 {
+		next = min(next, wait)
+	}
 	if seen.VolumesUnknown != "" {
 		a.Log.Error("cannot see the volumes of this node: they and what uses them are left as they are", "error", seen.VolumesUnknown)
-		next = min(next, time.Second)
+		next = min(next, blindTick)
 	}
 	if seen.InstancesUnknown != "" {
 		a.Log.Error("cannot see the applications of this node: only volumes that none uses are looked after", "error", seen.InstancesUnknown)
-		next = min(next, time.Second)
+		next = min(next, blindTick)
+	}
+	for _, i := range seen.Instances {
+		if _, wait := a.restarts.settling(i, false, wall); wait > 0 {
+			next = min(next, wait) // then there is something to report
+		}
 	}
 	if !p.Wake.IsZero() {
 		next = min(next, max(p.Wake.Sub(now), time.Millisecond))
 	}
-	a.signal(a.report)
+	a.report.send()
 	return next
 }
 
-// purge empties the trash of what is past its grace period.
-func (a *Agent) purge(ctx context.Context) error {
-	ticker := time.NewTicker(time.Hour)
-	defer ticker.Stop()
-	for {
-		if err := a.Backend.Purge(ctx, time.Now().Add(-a.trashGrace())); err != nil && ctx.Err() == nil {
-			a.Log.Warn("cannot purge the trash", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
+// heard returns the assignment, and whether there is one.
+func (a *Agent) heard() (cluster.Assignment, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.told.assignment, a.told.known
+}
+
+// fresh reports whether the assignment is of this life of the agent.
+func (a *Agent) fresh() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.told.fresh
+}
+
+// record reports an event. One that cannot be reported is in the log all the same.
+func (a *Agent) record(ctx context.Context, e cluster.Event) {
+	assignment, _ := a.heard()
+	e.Node, e.Message = a.Node.ID, cluster.Named(e.Message, assignment.VolumeNames())
+	a.Log.Warn(e.Message, "kind", e.Kind, "app", e.Application, "volume", e.Volume)
+	if err := a.Control.Record(ctx, e); err != nil {
+		a.Log.Warn("the event was not recorded", "kind", e.Kind, "error", err)
 	}
 }
 
-// signal wakes the reader of a channel that has room for one.
-func (a *Agent) signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+// tellAll records events while others go on.
+func (a *Agent) tellAll(ctx context.Context, events []cluster.Event) {
+	if len(events) == 0 {
+		return
 	}
+	a.telling.Go(func() {
+		for _, e := range events {
+			a.record(ctx, e)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/sleep"
 )
 
 // A Gateway is a node without volumes and applications: all it does is route. It takes part in
@@ -20,7 +21,7 @@ type Gateway struct {
 // GatewayControl is what a gateway needs of the control service.
 type GatewayControl interface {
 	Register(ctx context.Context, n cluster.Node) error
-	Slice(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (cluster.Slice, bool, error)
+	Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (cluster.Assignment, bool, error)
 	Report(ctx context.Context, s cluster.NodeState) error
 }
 
@@ -32,7 +33,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		err := g.follow(ctx)
 		failures++
 		g.Log.Warn("the control service is away; the routes stay as they are", "error", err)
-		sleep(ctx, reconnectDelay(failures))
+		_ = sleep.For(ctx, reconnectDelay(g.Node.ID, failures))
 	}
 	return nil
 }
@@ -44,17 +45,17 @@ func (g *Gateway) follow(ctx context.Context) error {
 	}
 	var since cluster.Revision
 	for {
-		slice, changed, err := g.Control.Slice(ctx, g.Node.ID, since, pollWait)
+		assignment, changed, err := g.Control.Assignment(ctx, g.Node.ID, since, pollWait)
 		if err != nil {
 			return err
 		}
 		if !changed {
 			continue
 		}
-		if err := g.Routes.Apply(slice.Routes); err != nil {
+		if err := g.Routes.Apply(assignment.Routes); err != nil {
 			g.Log.Error("not every route is in force", "error", err)
 		}
-		since = slice.Revision
+		since = assignment.Revision
 		if err := g.Control.Report(ctx, cluster.NodeState{Node: g.Node.ID, Era: g.Node.Era, Seen: since}); err != nil {
 			return err
 		}

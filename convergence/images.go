@@ -2,88 +2,89 @@ package convergence
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"sync"
+	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/convergence/handoff"
+	"github.com/drover/drover/convergence/plan"
 	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/volume/transfer"
 )
 
-// createArriving makes an application ready that is to move here. If its image is not here and no
-// registry gives it, the source of the move brings it, and LoadImage goes on.
-func (a *Agent) createArriving(ctx context.Context, spec runtime.Spec) error {
-	if images, ok := a.Runtime.(runtime.Images); ok {
-		err := images.EnsureImage(ctx, spec.Application.Image)
-		if errors.Is(err, cluster.ErrUnavailable) {
-			a.Log.Info("the image comes with the application", "app", spec.Application.Name, "image", spec.Application.Image, "reason", err)
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.waiting[spec.Application.Name] = spec
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return a.Runtime.Create(ctx, spec)
+// An application without a volume moves without a hand-off: it runs on until it does elsewhere. All that it
+// may need from here is its image.
+
+// carried are the images that other nodes have said to have.
+type carried struct {
+	mu sync.Mutex
+	of map[cluster.AppName]carriage
 }
 
-// HasImage tells the source of a move that ends here whether it must bring the image.
-func (a *Agent) HasImage(ctx context.Context, from cluster.NodeID, name string) (bool, error) {
-	images, err := a.permitImage(from, name)
-	if err != nil {
-		return false, err
-	}
-	return images.HasImage(ctx, name)
+type carriage struct {
+	to cluster.NodeID
+	at time.Time
 }
 
-// LoadImage takes an image from the source of a move that ends here, and makes the applications
-// ready that were waiting for it.
-func (a *Agent) LoadImage(ctx context.Context, from cluster.NodeID, name string, stream io.Reader) error {
-	images, err := a.permitImage(from, name)
+// carriedFor is how long that counts. Who tidies up there may take an image away again.
+const carriedFor = time.Minute
+
+func (c *carried) note(app cluster.AppName, to cluster.NodeID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[cluster.AppName]carriage{}
+	}
+	c.of[app] = carriage{to, time.Now()}
+}
+
+// lately returns what still counts, and forgets the rest.
+func (c *carried) lately() map[cluster.AppName]cluster.NodeID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.of, func(_ cluster.AppName, had carriage) bool { return time.Since(had.at) > carriedFor })
+	lately := make(map[cluster.AppName]cluster.NodeID, len(c.of))
+	for app, had := range c.of {
+		lately[app] = had.to
+	}
+	return lately
+}
+
+// carryImage sees that another node has the image of an application.
+func (a *Agent) carryImage(ctx context.Context, s plan.Step) error {
+	assignment, _ := a.heard()
+	to, ok := assignment.Peer(s.To)
+	if !ok {
+		return fmt.Errorf("carry an image: node %s: %w", s.To, cluster.ErrNotFound)
+	}
+	session, err := a.Transport.Dial(ctx, to)
 	if err != nil {
+		return fmt.Errorf("reach %s: %w", to.Name, err)
+	}
+	defer session.Close()
+	defer a.receiver.Ease()
+	patience := a.Handoff.Patience()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	still := time.AfterFunc(patience, func() { cancel(fmt.Errorf("no progress for %s", patience)) })
+	defer still.Stop()
+	o := transfer.Options{BytesPerSecond: a.Handoff.BytesPerSecond, Progress: func(int64) { still.Reset(patience) }}
+	if _, err := handoff.CarryImage(ctx, session, to, a.Runtime, s.Spec.Application.Image, o, a.Log); err != nil {
 		return err
 	}
-	if err := images.LoadImage(ctx, name, stream); err != nil {
-		return err
-	}
-	for _, spec := range a.waitingFor(name) {
-		if err := a.Runtime.Create(ctx, spec); err != nil {
-			return err
-		}
-	}
+	a.carried.note(s.Application, s.To)
 	return nil
 }
 
-// waitingFor returns the applications that were waiting for an image, and forgets them.
-func (a *Agent) waitingFor(image string) []runtime.Spec {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var specs []runtime.Spec
-	for name, spec := range a.waiting {
-		if spec.Application.Image == image {
-			specs = append(specs, spec)
-			delete(a.waiting, name)
-		}
+// checkInstance sees that an application can be made here, while another one still runs in its place.
+func (a *Agent) checkInstance(ctx context.Context, s plan.Step) error {
+	if err := a.Runtime.Check(ctx, s.Spec); err != nil {
+		return err
 	}
-	return specs
-}
-
-// permitImage lets a node ask for and bring the image of an application that moves here from it.
-func (a *Agent) permitImage(from cluster.NodeID, name string) (runtime.Images, error) {
-	images, ok := a.Runtime.(runtime.Images)
-	if !ok {
-		return nil, fmt.Errorf("%w: the runtime of this node has no images", cluster.ErrUnsupported)
+	if images, ok := a.Runtime.(runtime.Images); ok {
+		return images.EnsureImage(ctx, s.Spec.Application.Image)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, arrival := range a.slice.Arriving {
-		for _, m := range a.slice.Moves {
-			if m.ID == arrival.Move && m.From == from && from != "" && arrival.Application != nil && arrival.Application.Image == name {
-				return images, nil
-			}
-		}
-	}
-	return nil, fmt.Errorf("%w: no move brings an application with image %s from that node to this one", cluster.ErrForbidden, name)
+	return nil
 }

@@ -1,96 +1,147 @@
 package convergence
 
 import (
+	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/convergence/runtime"
+	"github.com/drover/drover/convergence/runtime/mem"
+	volumemem "github.com/drover/drover/volume/mem"
+	"github.com/drover/drover/volume/transfer"
 )
 
-// An imageNode is the runtime of an agent that gets images from nowhere but other nodes.
-type imageNode struct {
-	runtime.Runtime
-	held    map[string]bool
-	created []cluster.AppName
+// A pair is two agents without a control service, of which a reaches b.
+type pair struct {
+	a, b       *Agent
+	onA, onB   *mem.Runtime
+	images     int // that were shipped
+	unreliable int // how many sessions break before one does not
 }
 
-func (n *imageNode) HasImage(_ context.Context, name string) (bool, error) { return n.held[name], nil }
-
-func (n *imageNode) EnsureImage(_ context.Context, name string) error {
-	if n.held[name] {
-		return nil
-	}
-	return fmt.Errorf("%w: no registry", cluster.ErrUnavailable)
-}
-
-func (n *imageNode) SaveImage(context.Context, string, io.Writer) error { return nil }
-
-func (n *imageNode) LoadImage(_ context.Context, name string, stream io.Reader) error {
-	_, err := io.Copy(io.Discard, stream)
-	n.held[name] = err == nil
-	return err
-}
-
-func (n *imageNode) Create(_ context.Context, spec runtime.Spec) error {
-	n.created = append(n.created, spec.Application.Name)
-	return nil
-}
-
-// arriving returns an agent to which node a moves db, from image db:1.
-func arriving() (*Agent, *imageNode) {
-	node := &imageNode{held: map[string]bool{}}
-	app := cluster.Application{Name: "db", Image: "db:1"}
-	a := &Agent{Node: cluster.Node{ID: "b"}, Runtime: node, Log: slog.New(slog.DiscardHandler), waiting: map[cluster.AppName]runtime.Spec{}}
-	a.slice = cluster.Slice{Moves: []cluster.Move{{ID: "m", From: "a", To: "b"}}, Arriving: []cluster.Arrival{{Move: "m", Application: &app}}}
-	return a, node
-}
-
-// TestAnImageComesWithItsApplication, which is created as soon as it can be.
-func TestAnImageComesWithItsApplication(t *testing.T) {
-	a, node := arriving()
-	if err := a.createArriving(t.Context(), runtime.Spec{Application: *a.slice.Arriving[0].Application}); err != nil {
-		t.Fatal(err)
-	}
-	if has, err := a.HasImage(t.Context(), "a", "db:1"); has || err != nil || len(node.created) != 0 {
-		t.Fatalf("before the image: has %t, %v, created %v", has, err, node.created)
-	}
-	if err := a.LoadImage(t.Context(), "a", "db:1", strings.NewReader("layers")); err != nil {
-		t.Fatal(err)
-	}
-	if has, err := a.HasImage(t.Context(), "a", "db:1"); !has || err != nil || len(node.created) != 1 {
-		t.Errorf("after it: has %t, %v, created %v", has, err, node.created)
-	}
-}
-
-// TestWhoMayBringAnImage: the source of a move that ends here, and only that of its application.
-func TestWhoMayBringAnImage(t *testing.T) {
-	for _, row := range []struct {
-		rule  string
-		from  cluster.NodeID
-		image string
-		want  error
-	}{
-		{"the source of the move", "a", "db:1", nil},
-		{"another image", "a", "evil:1", cluster.ErrForbidden},
-		{"another node", "c", "db:1", cluster.ErrForbidden},
-		{"a user", "", "db:1", cluster.ErrForbidden},
-	} {
-		a, node := arriving()
-		_, err := a.HasImage(t.Context(), row.from, row.image)
-		err2 := a.LoadImage(t.Context(), row.from, row.image, strings.NewReader("layers"))
-		if !errors.Is(err, row.want) || !errors.Is(err2, row.want) || (row.want != nil && len(node.held) > 0) {
-			t.Errorf("%s: asks %v, brings %v, want %v", row.rule, err, err2, row.want)
+// newPair runs them until the test ends. It is called in a bubble.
+func newPair(t *testing.T) *pair {
+	p := &pair{onA: mem.New(nil), onB: mem.New(nil)}
+	agent := func(id cluster.NodeID, apps *mem.Runtime) *Agent {
+		a := &Agent{Node: cluster.Node{ID: id, Name: "node-" + string(id)}, Backend: volumemem.New(), Runtime: apps, Transport: p,
+			Routes: noRoutes{}, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
+		if err := a.Start(); err != nil {
+			t.Fatal(err)
 		}
+		return a
 	}
-	a, _ := arriving()
-	a.Runtime = struct{ runtime.Runtime }{}
-	if _, err := a.HasImage(t.Context(), "a", "db:1"); !errors.Is(err, cluster.ErrUnsupported) {
-		t.Errorf("a runtime without images: got %v, want ErrUnsupported", err)
+	p.a, p.b = agent("a", p.onA), agent("b", p.onB)
+	ctx, stop := context.WithCancel(t.Context())
+	for _, a := range []*Agent{p.a, p.b} {
+		go a.converge(ctx)
 	}
+	t.Cleanup(func() {
+		stop()
+		p.a.executor.Wait()
+		p.b.executor.Wait()
+		synctest.Wait()
+	})
+	return p
+}
+
+// tell is what the control service says while web runs on a and is to run on b.
+func (p *pair) tell(app cluster.Application) {
+	nodes := []cluster.Node{{ID: "a", Name: "node-a"}, {ID: "b", Name: "node-b"}}
+	p.a.setAssignment(cluster.Assignment{Node: "a", Nodes: nodes, Applications: []cluster.Application{app}, Drains: []cluster.Drain{{Application: "web", To: "b"}}})
+	p.b.setAssignment(cluster.Assignment{Node: "b", Nodes: nodes, Applications: []cluster.Application{app}, Arriving: []cluster.Arrival{{Application: &app, From: "a"}}})
+}
+
+func (p *pair) Dial(context.Context, cluster.Node) (transfer.Session, error) {
+	if p.unreliable--; p.unreliable >= 0 {
+		return nil, cluster.ErrUnavailable
+	}
+	return toB{pair: p}, nil
+}
+
+// toB is a session from a to b, for images alone.
+type toB struct {
+	transfer.Session
+	pair *pair
+}
+
+func (s toB) HasImage(ctx context.Context, name string) (bool, error) {
+	return s.pair.b.receiver.HasImage(ctx, "a", name)
+}
+
+func (s toB) SendImage(ctx context.Context, name string, save func(context.Context, io.Writer) error, _ transfer.Options) (int64, error) {
+	s.pair.images++
+	var b bytes.Buffer
+	if err := save(ctx, &b); err != nil {
+		return 0, err
+	}
+	return int64(b.Len()), s.pair.b.receiver.LoadImage(ctx, "a", name, &b)
+}
+
+func (toB) Close() error { return nil }
+
+func runs(r *mem.Runtime) bool {
+	all, _ := r.Instances(context.Background())
+	return len(all) == 1 && all[0].Name == "web" && all[0].Running
+}
+
+// TestAnImageIsCarriedWithoutAVolume to where it is not to be had, once, and the application runs on meanwhile.
+func TestAnImageIsCarriedWithoutAVolume(t *testing.T) {
+	app := cluster.Application{Name: "web", Image: "web:1"}
+	for _, row := range []struct {
+		rule   string
+		lacks  bool
+		breaks int
+		images int
+	}{
+		{"an image that is there stays there", false, 0, 0},
+		{"one that is not is brought", true, 0, 1},
+		{"also over a link that breaks at first", true, 3, 1},
+	} {
+		t.Run(row.rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPair(t)
+				p.unreliable = row.breaks
+				if row.lacks {
+					p.onB.Lack("web:1")
+				}
+				p.tell(app)
+				time.Sleep(20 * time.Second)
+				synctest.Wait()
+				if !runs(p.onA) || !runs(p.onB) || p.images != row.images {
+					t.Errorf("it runs on a: %t, on b: %t; %d images were shipped, want %d; b: %+v", runs(p.onA), runs(p.onB), p.images, row.images, p.b.executor.Failures())
+				}
+			})
+		})
+	}
+}
+
+// TestNothingStopsForWhatCannotRun: another definition whose image is not to be had.
+func TestNothingStopsForWhatCannotRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		place := func(image string) {
+			p.a.setAssignment(cluster.Assignment{Node: "a", Applications: []cluster.Application{{Name: "web", Image: image}}})
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+		}
+		place("web:1")
+		before, _ := p.onA.Instances(t.Context())
+		p.onA.Lack("web:2")
+		place("web:2")
+		after, _ := p.onA.Instances(t.Context())
+		if !runs(p.onA) || !after[0].Started.Equal(before[0].Started) {
+			t.Errorf("it was %+v and is %+v", before, after)
+		}
+		if failures := p.a.executor.Failures(); len(failures) != 1 {
+			t.Errorf("what stands in the way is not said: %+v", failures)
+		}
+		place("web:3")
+		if now, _ := p.onA.Instances(t.Context()); !runs(p.onA) || now[0].Fingerprint == before[0].Fingerprint {
+			t.Errorf("what can run does not: %+v", now)
+		}
+	})
 }

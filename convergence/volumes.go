@@ -15,18 +15,18 @@ import (
 // createVolume makes the first copy of a volume, from where it comes.
 func (a *Agent) createVolume(ctx context.Context, s plan.Step) error {
 	// The trash may not have been looked at when this was planned.
-	trash, err := a.Backend.Trash(ctx)
+	trash, err := a.trash(ctx)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(trash, func(c volume.Copy) bool { return c.Volume == s.Volume && c.Role == cluster.Primary }) {
+	if slices.ContainsFunc(trash, func(c volume.Copy) bool { return c.Volume == s.Volume }) {
 		return fmt.Errorf("%w: a copy of volume %s is in the trash: it is not created anew in its place", cluster.ErrConflict, s.Volume)
 	}
 	owner, group, err := a.Runtime.Owner(s.Spec.Application)
 	if err != nil {
 		return err
 	}
-	o := volume.Options{LimitBytes: s.Limit, Owner: owner, Group: group, Labels: s.Labels, Profile: s.Wanted.Profile,
+	o := volume.Options{MaximumSize: s.Limit, Owner: owner, Group: group, Labels: s.Labels, Profile: s.Wanted.Profile,
 		Settings: volume.Settings(a.Backend.Properties().Name, s.Wanted.Options)}
 	err = a.firstCopy(ctx, s.Volume, o, s.Wanted.Origin)
 	if errors.Is(err, cluster.ErrExists) {
@@ -40,13 +40,13 @@ func (a *Agent) firstCopy(ctx context.Context, id cluster.VolumeID, o volume.Opt
 	case from == nil:
 		return a.Backend.Create(ctx, id, o)
 	case from.Adopt != "":
-		b, ok := a.Backend.(volume.Adopter)
+		b, ok := volume.As[volume.Adopter](a.Backend)
 		if !ok {
 			return a.cannot(cluster.AbilityAdopt)
 		}
 		return b.Adopt(ctx, id, o, from.Adopt)
 	default:
-		b, ok := a.Backend.(volume.Cloner)
+		b, ok := volume.As[volume.Cloner](a.Backend)
 		if !ok {
 			return a.cannot(cluster.AbilityClone)
 		}
@@ -55,7 +55,7 @@ func (a *Agent) firstCopy(ctx context.Context, id cluster.VolumeID, o volume.Opt
 }
 
 func (a *Agent) rollbackVolume(ctx context.Context, s plan.Step) error {
-	b, ok := a.Backend.(volume.Rollbacker)
+	b, ok := volume.As[volume.Rollbacker](a.Backend)
 	if !ok {
 		return a.cannot(cluster.AbilityRollback)
 	}
@@ -64,11 +64,36 @@ func (a *Agent) rollbackVolume(ctx context.Context, s plan.Step) error {
 
 // labelVolume is asked for where copies have labels only.
 func (a *Agent) labelVolume(ctx context.Context, s plan.Step) error {
-	b, ok := a.Backend.(volume.Labeler)
+	b, ok := volume.As[volume.Labeler](a.Backend)
 	if !ok {
 		return a.cannot("label")
 	}
 	return b.Label(ctx, s.Volume, s.Labels)
+}
+
+// trash returns the removed copies that can be brought back.
+func (a *Agent) trash(ctx context.Context) ([]volume.Copy, error) {
+	b, ok := volume.As[volume.Trasher](a.Backend)
+	if !ok {
+		return nil, nil
+	}
+	return b.Trash(ctx)
+}
+
+func (a *Agent) restoreVolume(ctx context.Context, s plan.Step) error {
+	b, ok := volume.As[volume.Trasher](a.Backend)
+	if !ok {
+		return a.cannot("restore")
+	}
+	return b.Restore(ctx, s.Volume, s.Epoch)
+}
+
+func (a *Agent) resizeVolume(ctx context.Context, s plan.Step) error {
+	b, ok := volume.As[volume.Resizer](a.Backend)
+	if !ok {
+		return a.cannot("resize")
+	}
+	return b.Resize(ctx, s.Volume, s.Limit)
 }
 
 // cannot says that the backend lacks an ability, which the control service saw to before.
@@ -88,13 +113,23 @@ func (a *Agent) snapshot(ctx context.Context, s plan.Step) error {
 }
 
 func (a *Agent) demoteVolume(ctx context.Context, s plan.Step) error {
-	err := a.Backend.Demote(ctx, s.Volume, s.Epoch)
-	var diverged *volume.Diverged
-	if errors.As(err, &diverged) {
-		// The copy is safe under its new name, and this node has nothing left to demote.
-		a.record(ctx, cluster.Event{Kind: "diverged", Volume: s.Volume,
-			Message: fmt.Sprintf("the copy of %s is ahead of the owner's: %v", a.Node.Name, diverged)})
-		return nil
+	return a.closing().Demote(ctx, s.Volume, s.Epoch)
+}
+
+func (a *Agent) removeVolume(ctx context.Context, s plan.Step) error {
+	// What has been decided before a move came must not meet what that has brought.
+	if a.receiver.Arrives(s.Volume) {
+		return fmt.Errorf("%w: volume %s is on its way here", cluster.ErrConflict, s.Volume)
 	}
-	return err
+	a.lookAtClock()
+	return a.glances.takeAway(s.Volume, func() error { return a.Backend.Remove(ctx, s.Volume) })
+}
+
+// closeVolume closes a volume that nobody uses, and keeps users away meanwhile.
+func (a *Agent) closeVolume(ctx context.Context, s plan.Step) error {
+	if err := a.mounts.Block(s.Volume, fmt.Errorf("%w: the volume is being closed: %s", cluster.ErrUnavailable, s.Reason)); err != nil {
+		return err
+	}
+	defer a.mounts.Unblock(s.Volume)
+	return a.closing().Close(ctx, s.Volume)
 }

@@ -47,7 +47,7 @@ func newVolumeAgent(t *testing.T) (*Agent, *shelf) {
 	t.Helper()
 	h := &shelf{Backend: mem.New()}
 	a := &Agent{Node: cluster.Node{ID: "a"}, Backend: h, Runtime: host{}, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Routes: noRoutes{}}
-	if err := a.start(); err != nil {
+	if err := a.Start(); err != nil {
 		t.Fatal(err)
 	}
 	return a, h
@@ -101,12 +101,29 @@ func TestTheTrashIsLookedAtWhenACopyIsMissing(t *testing.T) {
 	if seen := observe(); len(seen.Trash) != 0 {
 		t.Errorf("nobody misses anything, and the trash was read: %+v", seen.Trash)
 	}
-	a.setSlice(cluster.Slice{Volumes: []cluster.OwnedVolume{{Volume: cluster.Volume{ID: data}}}})
+	a.setAssignment(cluster.Assignment{Volumes: []cluster.OwnedVolume{{Volume: cluster.Volume{ID: data}}}})
 	if seen := observe(); len(seen.Trash) != 1 {
 		t.Errorf("the trash is %+v, want the copy that is missing", seen.Trash)
 	}
 	if err := a.createVolume(t.Context(), create); !errors.Is(err, cluster.ErrConflict) {
 		t.Errorf("a volume was created empty in place of one in the trash: %v", err)
+	}
+	// Nor in place of what was a replica: then another node had the volume.
+	if err := h.Restore(t.Context(), data, 1); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.Snapshot(t.Context(), data, "last", false)
+	if err == nil {
+		err = h.Demote(t.Context(), data, 2)
+	}
+	if err == nil {
+		err = h.Remove(t.Context(), data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.createVolume(t.Context(), create); !errors.Is(err, cluster.ErrConflict) {
+		t.Errorf("a volume was created empty in place of a replica in the trash: %v", err)
 	}
 }
 
@@ -126,17 +143,34 @@ func TestTheFirstCopyComesFromTheOrigin(t *testing.T) {
 	}
 }
 
-// TestWhatArrivesIsLabeled with what this node's slice calls it.
-func TestWhatArrivesIsLabeled(t *testing.T) {
-	a, _ := newVolumeAgent(t)
-	app := cluster.Application{Name: "db"}
-	a.setSlice(cluster.Slice{Moves: []cluster.Move{{ID: "m", Volume: data, From: "b", To: "a"}},
-		Arriving: []cluster.Arrival{{Move: "m", Volume: cluster.Volume{ID: data, Name: "data"}, Application: &app}}})
-	d, err := a.Permit("b", volume.Delta{Volume: data, To: "s"})
-	if err != nil || d.To != "s" || d.Labels != (volume.Labels{Name: "data", Application: "db"}) {
-		t.Errorf("got %+v, %v", d, err)
+// TestWhatWasWrittenAfterTheLastRoundIsKeptAndTold, also where the hand-off finds it: the move has happened,
+// and ends.
+func TestWhatWasWrittenAfterTheLastRoundIsKeptAndTold(t *testing.T) {
+	a, h := newVolumeAgent(t)
+	told := &hearing{}
+	a.Control = told
+	if err := a.createVolume(t.Context(), plan.Step{Volume: data}); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := a.Permit("c", volume.Delta{Volume: data}); !errors.Is(err, cluster.ErrForbidden) {
-		t.Errorf("a node that has no move here may ship: %v", err)
+	_, err := h.Open(t.Context(), data, 1, "")
+	if err == nil {
+		err = h.Close(t.Context(), data)
+	}
+	if err == nil {
+		_, err = h.Snapshot(t.Context(), data, "final", false)
+	}
+	if err == nil {
+		err = h.Put(data, "late", []byte("by whom nobody stopped"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time after a crash
+		if err := a.closing().Demote(t.Context(), data, 2); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(told.events) != 1 || told.events[0].Kind != "diverged" {
+		t.Errorf("told: %+v", told.events)
 	}
 }

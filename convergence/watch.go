@@ -3,19 +3,18 @@ package convergence
 import (
 	"context"
 	"errors"
-	"maps"
-	"math/rand/v2"
-	"slices"
+	"fmt"
+	"hash/fnv"
 	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/sleep"
 )
 
-// pollWait is how long the control service may keep a request for a new slice. That such
-// requests come is the node's heartbeat.
+// pollWait is how long the control service may keep a request for a new assignment.
 const pollWait = 5 * time.Second
 
-// watch keeps the slice current. It registers the node first, and again whenever the connection
+// watch keeps the assignment current. It registers the node first, and again whenever the connection
 // was lost: the control service may have been restarted and know nothing of this node's state.
 func (a *Agent) watch(ctx context.Context) error {
 	registered := false
@@ -28,142 +27,130 @@ func (a *Agent) watch(ctx context.Context) error {
 		}
 		registered = false
 		failures++
-		if failures == 1 {
-			a.Log.Warn("the control service is away; going on by the last slice", "error", err)
+		switch {
+		case errors.Is(err, cluster.ErrRemoved):
+			a.expelled(err)
+		case failures == 1 && errors.Is(err, cluster.ErrUnavailable):
+			a.Log.Warn("the control service is away; going on by the last assignment", "error", err)
+		case failures == 1:
+			a.Log.Warn("the control service refuses this node", "error", err)
 		}
-		if !sleep(ctx, reconnectDelay(failures)) {
+		if sleep.For(ctx, reconnectDelay(a.Node.ID, failures)) != nil {
 			break
 		}
 	}
 	return ctx.Err()
 }
 
-// reconnectDelay grows with the failures, with jitter so that a restarted control service is not
-// met by every agent at once.
-func reconnectDelay(failures int) time.Duration {
+// expelled ends what runs here: an operator has removed this node, and another one may own what it owned. All
+// that it has stays.
+func (a *Agent) expelled(err error) {
+	last, _ := a.heard()
+	if a.fresh() && last.Removed {
+		return
+	}
+	a.Log.Error("this node was removed: what runs here is stopped", "error", err, "hint", cluster.Hint(err))
+	a.setAssignment(cluster.Assignment{Revision: last.Revision, Node: a.Node.ID, Removed: true, Routes: last.Routes, Nodes: last.Nodes})
+	a.keep.send()
+	a.standing.told()
+}
+
+// reconnectDelay grows with the failures. It is another one for each node, so that a restarted control
+// service is not met by every agent at once; it is no dice, so that a run can be run again.
+func reconnectDelay(node cluster.NodeID, failures int) time.Duration {
 	most := min(50*time.Millisecond<<min(failures, 6), 2*time.Second)
-	return most/2 + rand.N(most/2)
+	own := fnv.New32a()
+	fmt.Fprint(own, node, failures)
+	return most/2 + time.Duration(own.Sum32())%(most/2)
 }
 
 func (a *Agent) poll(ctx context.Context, registered *bool) error {
-	since := a.revision()
+	known, _ := a.heard()
+	since := known.Revision
 	if !*registered {
-		if err := a.Control.Register(ctx, a.Node); err != nil {
+		err := a.Control.Register(ctx, a.Node)
+		if a.stand(err); err != nil {
 			return err
 		}
 		*registered = true
-		a.mu.Lock()
-		a.registrations++
-		a.mu.Unlock()
 		a.Log.Info("registered with the control service")
-		a.signal(a.report)
-		// A slice of an earlier life of the service must not look current to this one.
+		a.reportAnew()
+		// An assignment of an earlier life of the service must not look current to this one.
 		since = 0
 	}
-	slice, changed, err := a.Control.Slice(ctx, a.Node.ID, since, pollWait)
-	if err != nil || !changed {
+	if !a.fresh() {
+		since = 0 // nor one of an earlier life of this agent
+	}
+	assignment, changed, err := a.Control.Assignment(ctx, a.Node.ID, since, pollWait)
+	if err != nil {
+		a.stand(err)
 		return err
 	}
-	a.setSlice(slice)
-	a.answerLogs(ctx, slice.Logs)
-	a.signal(a.keep)
+	if changed {
+		a.setAssignment(assignment)
+		a.logs.Answer(ctx, assignment.Logs)
+		a.keep.send()
+		if a.standing.told() {
+			a.wake.send()
+		}
+	}
 	return nil
 }
 
-// keepSlices writes the newest slice to disk after each change. It is not done on the way to the
+// keepAssignments writes the newest assignment to disk after each change. It is not done on the way to the
 // next poll: the disk may be busy with a volume, and the poll says that the routes are in force.
-func (a *Agent) keepSlices(ctx context.Context) error {
+func (a *Agent) keepAssignments(ctx context.Context) error {
+	var again <-chan time.Time
+	said := false
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-a.keep:
+		case <-again:
 		}
-		a.mu.Lock()
-		slice := a.slice
-		a.mu.Unlock()
-		if err := saveSlice(a.Dir, slice); err != nil {
-			a.Log.Error("the slice cannot be kept; after a restart this node needs the control service", "error", err)
+		if err := a.standing.keep(a.Dir, a.Node); err != nil && !said {
+			a.Log.Error("where this node is cannot be kept; after a restart it may need the control service", "error", err)
+		}
+		assignment, _ := a.heard()
+		wanting, err := saveAssignment(a.Dir, assignment)
+		if err != nil && !said {
+			a.Log.Error("the assignment cannot be kept; after a restart this node needs the control service", "error", err)
+		}
+		said = err != nil
+		if a.journal != nil && a.journal.KeepSpace(len(assignment.Volumes)) != nil {
+			wanting = true
+		}
+		again = nil
+		if wanting {
+			again = time.After(tick)
 		}
 	}
 }
 
-func (a *Agent) revision() cluster.Revision {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.slice.Revision
-}
-
-// setSlice makes a slice the current one. The routes come first: the next request for a slice
+// setAssignment makes an assignment the current one. The routes come first: the next request for an assignment
 // tells the control service that they are in force.
-func (a *Agent) setSlice(slice cluster.Slice) {
-	if err := a.Routes.Apply(slice.Routes); err != nil {
+func (a *Agent) setAssignment(assignment cluster.Assignment) {
+	if err := a.Routes.Apply(assignment.Routes); err != nil {
 		a.Log.Error("not every route is in force", "error", err)
 	}
 	if a.Members != nil {
-		a.Members.SetPeers(gossipPeers(slice, a.Node.ID))
+		a.Members.SetPeers(gossipPeers(assignment, a.Node.ID))
 	}
+	a.receiver.Assign(assignment)
+	a.attempts.keep(assignment.Moves)
 	a.mu.Lock()
-	a.slice, a.known = slice, true
-	ended := func(id cluster.MoveID, _ int) bool {
-		return !slices.ContainsFunc(slice.Moves, func(m cluster.Move) bool { return m.ID == id })
-	}
-	maps.DeleteFunc(a.gaveUp, ended)
-	maps.DeleteFunc(a.answered, ended)
-	maps.DeleteFunc(a.outcomes, func(id cluster.MoveID, _ outcome) bool { return ended(id, 0) })
+	a.told.assignment, a.told.known, a.told.fresh = assignment, true, true
 	a.mu.Unlock()
-	a.signal(a.wake)
+	a.wake.send()
 }
 
-func gossipPeers(slice cluster.Slice, self cluster.NodeID) map[cluster.NodeID]string {
+func gossipPeers(assignment cluster.Assignment, self cluster.NodeID) map[cluster.NodeID]string {
 	peers := map[cluster.NodeID]string{}
-	for _, n := range slice.Nodes {
+	for _, n := range assignment.Nodes {
 		if n.ID != self && n.GossipAddress != "" {
 			peers[n.ID] = n.GossipAddress
 		}
 	}
 	return peers
-}
-
-// reportChanges sends the node's state whenever it has changed.
-func (a *Agent) reportChanges(ctx context.Context) error {
-	var sent string
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-a.report:
-		}
-		state, fingerprint, err := a.state(ctx)
-		if err != nil {
-			a.Log.Error("cannot observe this node", "error", err)
-			continue
-		}
-		if fingerprint == sent {
-			continue
-		}
-		if err := a.Control.Report(ctx, state); err != nil {
-			if !errors.Is(err, context.Canceled) {
-				a.Log.Debug("the state was not reported", "error", err)
-			}
-			sent = ""
-			if sleep(ctx, reconnectDelay(3)) {
-				a.signal(a.report)
-			}
-			continue
-		}
-		sent = fingerprint
-	}
-}
-
-// sleep waits and reports whether ctx still lasts.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

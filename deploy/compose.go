@@ -36,6 +36,7 @@ var (
 func (r *applicationReader) compose(root *value, s Source) []definition {
 	before := len(r.errors)
 	r.prefix = ""
+	r.composeBounds(root)
 	r.composeKeys(root)
 	if len(r.errors) > before {
 		return nil
@@ -247,6 +248,9 @@ func (c *composeReader) composeLinks(app *cluster.Application, v *value, s types
 		target, ok := c.project.Services[name]
 		if !ok {
 			c.fail(at, "no service %q is defined in this file", name)
+			return
+		}
+		if !c.mayLink(at, len(target.Ports)) {
 			return
 		}
 		for _, p := range target.Ports {

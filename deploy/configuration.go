@@ -35,8 +35,9 @@ func (f *Files) Configuration(current cluster.Configuration, nodes []cluster.Nod
 func (f *Files) resolve(nodes []cluster.Node) (map[cluster.AppName]cluster.NodeID, Errors) {
 	where := map[cluster.AppName]cluster.NodeID{}
 	var wrong Errors
+	index := newNodeIndex(nodes)
 	for _, p := range f.placements {
-		id, problem := findNode(nodes, p.node)
+		id, problem := index.find(p.node)
 		if problem != "" {
 			wrong = append(wrong, Error{File: p.at.file, Line: p.at.line, Path: p.at.path, Message: problem,
 				flocker: fmt.Sprintf("No known node with address %s.", p.node)})
@@ -49,31 +50,46 @@ func (f *Files) resolve(nodes []cluster.Node) (map[cluster.AppName]cluster.NodeI
 	return where, wrong
 }
 
-// findNode returns the node with that id, address or name, or what is wrong with the word.
-func findNode(nodes []cluster.Node, word string) (cluster.NodeID, string) {
-	for _, is := range []func(cluster.Node) bool{
-		func(n cluster.Node) bool { return string(n.ID) == word },
-		func(n cluster.Node) bool { return n.Address == word },
-		func(n cluster.Node) bool { return n.Name == word },
-	} {
-		var found []cluster.Node
-		for _, n := range nodes {
-			if is(n) {
-				found = append(found, n)
-			}
+// A nodeIndex finds nodes by their ids, addresses and names, in this order.
+type nodeIndex struct {
+	by  [3]map[string][]cluster.Node
+	all string // all of them, for a message
+}
+
+func newNodeIndex(nodes []cluster.Node) nodeIndex {
+	var x nodeIndex
+	for i := range x.by {
+		x.by[i] = make(map[string][]cluster.Node, len(nodes))
+	}
+	for _, n := range nodes {
+		for i, word := range []string{string(n.ID), n.Address, n.Name} {
+			x.by[i][word] = append(x.by[i][word], n)
 		}
-		switch {
+	}
+	if len(nodes) > 0 {
+		x.all = listNodes(nodes, false)
+	}
+	return x
+}
+
+// find returns the node that a word means, or what is wrong with it.
+func (x nodeIndex) find(word string) (cluster.NodeID, string) {
+	for _, by := range x.by {
+		switch found := by[word]; {
 		case len(found) == 1:
 			return found[0].ID, ""
 		case len(found) > 1:
 			return "", fmt.Sprintf("%q could be %s: use an id", word, listNodes(found, true))
 		}
 	}
-	if len(nodes) == 0 {
+	if x.all == "" {
 		return "", fmt.Sprintf("no node %q: none has joined the cluster yet", word)
 	}
-	return "", fmt.Sprintf("no node %q: use the address, name or id of one of %s", word, listNodes(nodes, false))
+	return "", fmt.Sprintf("no node %q: use the address, name or id of one of %s", word, x.all)
 }
+
+// mostListed is how many nodes a message lists.
+const mostListed = 20
 
 func listNodes(nodes []cluster.Node, ids bool) string {
 	var words []string
@@ -85,12 +101,16 @@ func listNodes(nodes []cluster.Node, ids bool) string {
 		words = append(words, word)
 	}
 	slices.Sort(words)
+	if more := len(words) - mostListed; more > 0 {
+		words = append(words[:mostListed], fmt.Sprintf("%d more", more))
+	}
 	return strings.Join(words, ", ")
 }
 
 // merge returns current with the applications of the file, placed, and their volumes.
 func (f *Files) merge(current cluster.Configuration, where map[cluster.AppName]cluster.NodeID) (cluster.Configuration, Errors) {
 	next := current.Clone()
+	names := volumeNames(next)
 	next.Applications = make(map[cluster.AppName]cluster.Application, len(f.definitions))
 	var clashes Errors
 	for _, d := range f.definitions {
@@ -100,7 +120,7 @@ func (f *Files) merge(current cluster.Configuration, where map[cluster.AppName]c
 		if app.Volume == nil {
 			continue
 		}
-		v, problem := volumeFor(next, app, d.volume)
+		v, problem := volumeFor(next, names, app, d.volume)
 		if problem != "" {
 			clashes = append(clashes, f.errorAt("applications."+string(app.Name)+".volume", problem))
 			continue
@@ -117,30 +137,45 @@ func (f *Files) merge(current cluster.Configuration, where map[cluster.AppName]c
 // strange returns the options of new volumes that mean nothing on the nodes that are to make them.
 func (f *Files) strange(current, next cluster.Configuration, nodes []cluster.Node) Errors {
 	var wrong Errors
+	byID := make(map[cluster.NodeID]cluster.Node, len(nodes))
+	for _, n := range nodes {
+		byID[n.ID] = n
+	}
 	for _, id := range slices.Sorted(maps.Keys(next.Volumes)) {
 		v := next.Volumes[id]
-		i := slices.IndexFunc(nodes, func(n cluster.Node) bool { return n.ID == v.Primary })
-		if _, made := current.Volumes[id]; made || i < 0 {
+		node, known := byID[v.Primary]
+		if _, made := current.Volumes[id]; made || !known {
 			continue
 		}
-		for _, problem := range v.Strange(nodes[i]) {
+		for _, problem := range v.Strange(node) {
 			wrong = append(wrong, f.errorAt(volumePath(id)+"."+problem.Path, problem.Message))
 		}
 	}
 	return wrong
 }
 
+// volumeNames returns which volume each name, or id, means.
+func volumeNames(c cluster.Configuration) map[string]cluster.VolumeID {
+	names := make(map[string]cluster.VolumeID, 2*len(c.Volumes))
+	for id, v := range c.Volumes {
+		if !v.Deleted {
+			names[v.Name], names[string(id)] = id, id
+		}
+	}
+	return names
+}
+
 // volumeFor returns the volume of an application: the one in c if there is one, else a new one
 // that has no place yet. Where that would hide data behind an empty volume, or the volume was made
 // with something else than the file says, it says so instead.
-func volumeFor(c cluster.Configuration, app cluster.Application, wish volumeWish) (cluster.Volume, string) {
+func volumeFor(c cluster.Configuration, names map[string]cluster.VolumeID, app cluster.Application, wish volumeWish) (cluster.Volume, string) {
 	id, name := app.Volume.Volume, string(app.Name)
 	v, exists := c.Volumes[id]
 	if exists && !v.Deleted {
 		return v, wish.otherwise(v)
 	}
-	if other, taken := c.VolumeNamed(name); taken {
-		return v, fmt.Sprintf("another volume is named %q: set dataset_id to %s to use its data, or choose another name for the application", name, other.ID)
+	if other, taken := names[name]; taken {
+		return v, fmt.Sprintf("another volume is named %q: set dataset_id to %s to use its data, or choose another name for the application", name, other)
 	}
 	if exists {
 		return v, fmt.Sprintf("volume %s was deleted: undelete it to use its data, or set dataset_id to a new UUID for an empty volume", id)

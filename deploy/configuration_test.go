@@ -28,7 +28,7 @@ func lived() cluster.Configuration {
 			"db": {Name: "db", Image: "postgres", Volume: &cluster.Attachment{Volume: dbID, Mountpoint: "/data"}, Node: nodeA}},
 		Volumes: map[cluster.VolumeID]cluster.Volume{
 			dbID: {ID: dbID, Name: "db", Primary: nodeA, MaximumSize: 1 << 30, Metadata: map[string]string{"name": "db", "team": "x"},
-				Snapshots: []cluster.SnapshotWish{{Name: "before", Epoch: 3}}}},
+				Snapshots: []cluster.SnapshotRequest{{Name: "before", Epoch: 3}}}},
 		Leases: map[cluster.VolumeID]cluster.Lease{dbID: {Volume: dbID, Node: nodeA}},
 	}
 }
@@ -106,7 +106,7 @@ func TestNodesAreFoundByAnyOfTheirNames(t *testing.T) {
 
 func TestAnAddressGoesBeforeAName(t *testing.T) {
 	nodes := []cluster.Node{{ID: nodeA, Name: "10.0.0.2", Address: "10.0.0.1"}, {ID: nodeB, Name: "b", Address: "10.0.0.2"}}
-	if id, problem := findNode(nodes, "10.0.0.2"); id != nodeB || problem != "" {
+	if id, problem := newNodeIndex(nodes).find("10.0.0.2"); id != nodeB || problem != "" {
 		t.Errorf("got %s %s, want b", id, problem)
 	}
 }

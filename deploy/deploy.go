@@ -45,6 +45,7 @@ type Files struct {
 	definitions []definition // in the order of the file
 	placements  []placement
 	places      places
+	defined     map[string]bool // see defines
 }
 
 // A definition is an application as its file defines it: all but where it runs.

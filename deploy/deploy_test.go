@@ -181,7 +181,7 @@ nodes:
 		`app.yml:7: applications.web.mem_limit: want an integer; got "lots"`,
 		`app.yml:11: applications.db.ports[0].external: external ports are unique in the cluster: 5432 is already used by applications.cache.ports[0].external (app.yml:17)`,
 		`app.yml:12: applications.db.volume.mountpoint: is missing: want the absolute path where the application finds its data`,
-		`app.yml:15: applications.cache.prots: unknown key: did you mean ports? (known here: image, ports, links, environment, volume, mem_limit, cpu_shares, restart_policy, command_line, stop_signal, stop_timeout, before_stop, user, health, swappiness)`,
+		`app.yml:15: applications.cache.prots: unknown key: did you mean ports? (known here: image, ports, links, environment, volume, mem_limit, cpu_shares, restart_policy, command_line, stop_signal, stop_timeout, before_stop, user, scratch, health, swappiness)`,
 		`deployment.yml:3: nodes.a[1]: no application "dbb" is defined in app.yml`,
 		`deployment.yml:4: nodes.b: want a list of applications, [] for none; got "web"`,
 	)

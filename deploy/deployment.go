@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/drover/drover/cluster"
 )
@@ -66,5 +65,11 @@ func (f *Files) checkPlaced(r *reader, item *value, placed map[string]place) {
 }
 
 func (f *Files) defines(name string) bool {
-	return slices.ContainsFunc(f.definitions, func(d definition) bool { return string(d.application.Name) == name })
+	if f.defined == nil {
+		f.defined = map[string]bool{}
+		for _, d := range f.definitions {
+			f.defined[string(d.application.Name)] = true
+		}
+	}
+	return f.defined[name]
 }

@@ -74,6 +74,7 @@ func changedFields(a, b cluster.Application) []string {
 		{"stop_timeout", a.Stop.Timeout == b.Stop.Timeout},
 		{"before_stop", slices.Equal(a.Stop.Before, b.Stop.Before)},
 		{"user", a.User == b.User},
+		{"scratch", slices.Equal(a.Scratch, b.Scratch)},
 		{"health.command", slices.Equal(ah.Command, bh.Command)},
 		{"health.interval", ah.Interval == bh.Interval},
 		{"health.timeout", ah.Timeout == bh.Timeout},

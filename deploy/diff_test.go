@@ -88,6 +88,7 @@ func TestDiffSeesEveryField(t *testing.T) {
 		{"before_stop", func(a *cluster.Application) { a.Stop.Before = []string{"psql", "-c", "CHECKPOINT"} }},
 		{"stop_timeout", func(a *cluster.Application) { a.Stop.Timeout = time.Second }},
 		{"user", func(a *cluster.Application) { a.User = "y" }},
+		{"scratch", func(a *cluster.Application) { a.Scratch = []string{"/cache"} }},
 		{"health.command", func(a *cluster.Application) { a.Health.Command = []string{"y"} }},
 		{"health.interval", func(a *cluster.Application) { a.Health.Interval = time.Second }},
 		{"health.timeout", func(a *cluster.Application) { a.Health.Timeout = time.Second }},

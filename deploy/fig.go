@@ -96,15 +96,15 @@ func (r *applicationReader) figImage(v *value) string {
 // figKeys refuses the keys that are not understood, those of Fig by their own message.
 func (r *applicationReader) figKeys(v *value) {
 	later := laterKeys()
-	var found []string
-	for _, key := range v.keys() {
-		if slices.Contains(later, key) {
-			found = append(found, key)
+	var found []*value
+	for _, part := range v.parts {
+		if slices.Contains(later, part.key) {
+			found = append(found, part)
 		}
 	}
-	slices.Sort(found)
-	for _, key := range found {
-		r.failAs(r.prefix+"Unsupported fig keys found: "+strings.Join(found, ", "), v.field(key),
+	flocker := r.prefix + "Unsupported fig keys found: " + joinKeys(found)
+	for _, part := range found {
+		r.failAs(flocker, part,
 			"this key of Fig is not supported: remove it, or write the application as a version 1 application file")
 	}
 	rest := *v
@@ -174,6 +174,9 @@ func (r *applicationReader) figLink(app *cluster.Application, v *value, services
 			r.failAs(fmt.Sprintf("%s'links' value '%s' could not be mapped to any application; application '%s' does not exist.", r.prefix, text, name),
 				v, "no application %q is defined in this file", name)
 		}
+		return
+	}
+	if !r.mayLink(v, len(target.Ports)) {
 		return
 	}
 	for _, port := range target.Ports {

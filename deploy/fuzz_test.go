@@ -77,7 +77,7 @@ func FuzzParse(f *testing.F) {
 func FuzzCompose(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, application, deployment []byte) {
-		_, err := Compose(json.RawMessage(application), json.RawMessage(deployment), cluster.Configuration{}, twoNodes())
+		_, err := composed(json.RawMessage(application), json.RawMessage(deployment), cluster.Configuration{}, twoNodes())
 		if err != nil && (err.Error() == "" || !errors.Is(err, cluster.ErrInvalid)) {
 			t.Errorf("%v is not cluster.ErrInvalid", err)
 		}

@@ -11,7 +11,7 @@ import (
 // applicationKeys are those of an application in a native file: Flocker's, then Drover's own.
 func applicationKeys() []string {
 	return []string{"image", "ports", "links", "environment", "volume", "mem_limit", "cpu_shares", "restart_policy",
-		"command_line", "stop_signal", "stop_timeout", "before_stop", "user", "health", "swappiness"}
+		"command_line", "stop_signal", "stop_timeout", "before_stop", "user", "scratch", "health", "swappiness"}
 }
 
 // readApplications reads the application file, of whatever kind it is, into f.
@@ -40,6 +40,18 @@ func (f *Files) readApplications(s Source) Errors {
 type applicationReader struct {
 	reader
 	places places
+	linked int // how many links the links of the file stand for
+}
+
+// mayLink reports whether the file may stand for n links more. A word of Fig's and of Compose's is one for
+// each port of the application that it names.
+func (r *applicationReader) mayLink(v *value, n int) bool {
+	before := r.linked
+	r.linked += n
+	if r.linked > maxLinks && before <= maxLinks {
+		r.fail(v, "the file stands for more than %d links", maxLinks)
+	}
+	return r.linked <= maxLinks
 }
 
 // note remembers where a path of the configuration was written.
@@ -97,13 +109,14 @@ func (r *applicationReader) application(name cluster.AppName, v *value) definiti
 	app.Restart = r.restartPolicy(v.get("restart_policy"))
 	app.Stop = r.stopPolicy(v)
 	app.User = r.text(v.get("user"))
+	app.Scratch = r.texts(v.get("scratch"))
 	app.Health = r.health(v.get("health"))
 	return d
 }
 
 // unreadable stands for an image whose fault was reported, so that it is not called missing too. No
 // image can have this name: it has a space.
-const unreadable = "unreadable image"
+const unreadable = "unreadable"
 
 func (r *applicationReader) image(app *value) string {
 	v, command := app.get("image"), app.get("command_line")

@@ -57,6 +57,7 @@ links:
 			cluster.Application{Image: "x", User: "postgres", Stop: cluster.StopPolicy{Signal: "SIGINT", Timeout: 90 * time.Second}}, 0},
 		{"a command before the stop", `before_stop: [psql, -c, CHECKPOINT]` + "\nimage: x",
 			cluster.Application{Image: "x", Stop: cluster.StopPolicy{Before: []string{"psql", "-c", "CHECKPOINT"}}}, 0},
+		{"what may be lost", "image: x\nscratch: [/cache, /tmp]", cluster.Application{Image: "x", Scratch: []string{"/cache", "/tmp"}}, 0},
 		{"a time with a unit", "image: x\nstop_timeout: 1m30s",
 			cluster.Application{Image: "x", Stop: cluster.StopPolicy{Timeout: 90 * time.Second}}, 0},
 		{"a health check", "image: x\nhealth: {command: [pg_isready, -q], interval: 500ms, timeout: 3}",

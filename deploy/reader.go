@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -8,7 +9,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/nearest"
+	"github.com/drover/drover/internal/suggest"
 )
 
 // A reader takes values for what they should be and collects what is wrong with them. All its
@@ -24,7 +25,11 @@ type reader struct {
 // fail says what is wrong with a value.
 func (r *reader) fail(v *value, format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
-	r.failAt(v.line, v.path(), message, r.prefix+v.path()+": "+message)
+	flocker := r.prefix + message
+	if path := v.path(); path != "" {
+		flocker = r.prefix + path + ": " + message
+	}
+	r.failAt(v.line, v.path(), message, flocker)
 }
 
 // failAs is fail with the text that Flocker had for it.
@@ -43,7 +48,7 @@ func (r *reader) top(root *value, key, want string) *value {
 	if v != nil {
 		return v
 	}
-	if near := nearest.Word(key, root.keys()); near != "" {
+	if near := suggest.Word(key, root.keys()); near != "" {
 		want += fmt.Sprintf("; is %q meant to be it?", near)
 	}
 	r.missing(root, key, fmt.Sprintf("%sMissing '%s' key.", r.prefix, key), want)
@@ -70,22 +75,34 @@ func (r *reader) mapping(v *value, what string, known ...string) bool {
 	if !r.isMapping(v, what) {
 		return false
 	}
-	var unknown []string
-	for _, key := range v.keys() {
-		if !slices.Contains(known, key) {
-			unknown = append(unknown, key)
+	var unknown []*value
+	for _, part := range v.parts {
+		if !slices.Contains(known, part.key) {
+			unknown = append(unknown, part)
 		}
 	}
-	slices.Sort(unknown)
-	for _, key := range unknown {
+	if len(unknown) == 0 {
+		return true
+	}
+	flocker := r.prefix + "Unrecognised keys: " + joinKeys(unknown) + "."
+	for _, part := range unknown {
 		message := "unknown key"
-		if near := nearest.Word(key, known); near != "" {
+		if near := suggest.Word(part.key, known); near != "" {
 			message += fmt.Sprintf(": did you mean %s?", near)
 		}
-		r.failAs(r.prefix+"Unrecognised keys: "+strings.Join(unknown, ", ")+".", v.field(key),
-			"%s (known here: %s)", message, strings.Join(known, ", "))
+		r.failAs(flocker, part, "%s (known here: %s)", message, strings.Join(known, ", "))
 	}
 	return true
+}
+
+// joinKeys sorts the parts of a mapping by their keys, and lists these.
+func joinKeys(parts []*value) string {
+	slices.SortFunc(parts, func(a, b *value) int { return cmp.Compare(a.key, b.key) })
+	keys := make([]string, len(parts))
+	for i, part := range parts {
+		keys[i] = part.key
+	}
+	return strings.Join(keys, ", ")
 }
 
 // items returns the parts of a list.

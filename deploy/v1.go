@@ -9,23 +9,25 @@ import (
 	"github.com/drover/drover/cluster"
 )
 
-// Compose is Configuration for the two documents that a client of Flocker's v1 API sends. Its
-// error says the first thing wrong in Flocker's words; it wraps the Errors with all of them.
-func Compose(applications, deployment json.RawMessage, current cluster.Configuration, nodes []cluster.Node) (cluster.Configuration, error) {
+// Compose is Parse for the two documents that a client of Flocker's v1 API sends, and deploy is Configuration
+// of what they say. Errors say the first thing wrong in Flocker's words; they wrap the Errors with all of them.
+func Compose(applications, deployment json.RawMessage) (deploy func(cluster.Configuration, []cluster.Node) (cluster.Configuration, error), err error) {
 	application, err := plain("applications", applications)
 	if err != nil {
-		return cluster.Configuration{}, err
+		return nil, err
 	}
 	placement, err := plain("deployment", deployment)
 	if err != nil {
-		return cluster.Configuration{}, err
+		return nil, err
 	}
 	files, err := Parse(application, placement)
 	if err != nil {
-		return cluster.Configuration{}, inFlockersWords(err)
+		return nil, inFlockersWords(err)
 	}
-	next, err := files.Configuration(current, nodes)
-	return next, inFlockersWords(err)
+	return func(current cluster.Configuration, nodes []cluster.Node) (cluster.Configuration, error) {
+		next, err := files.Configuration(current, nodes)
+		return next, inFlockersWords(err)
+	}, nil
 }
 
 // plain writes JSON in the form that every YAML reader understands: YAML does not take the tabs

@@ -15,8 +15,17 @@ const (
 	v1Deployment   = `{"version": 1, "nodes": {"10.0.0.1": ["db"], "10.0.0.2": []}}`
 )
 
+// composed reads two documents and deploys them.
+func composed(applications, deployment json.RawMessage, current cluster.Configuration, nodes []cluster.Node) (cluster.Configuration, error) {
+	deploy, err := Compose(applications, deployment)
+	if err != nil {
+		return cluster.Configuration{}, err
+	}
+	return deploy(current, nodes)
+}
+
 func TestComposeIsADeploy(t *testing.T) {
-	got, err := Compose(json.RawMessage(v1Applications), json.RawMessage(v1Deployment), lived(), twoNodes())
+	got, err := composed(json.RawMessage(v1Applications), json.RawMessage(v1Deployment), lived(), twoNodes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +36,7 @@ func TestComposeIsADeploy(t *testing.T) {
 
 func TestComposeReadsAllJSON(t *testing.T) {
 	document := "{\n\t\"version\": 1,\n\t\"applications\": {\"db\": {\"image\": \"x\", \"environment\": {\"A\": \"\\ud83d\\ude00\\/\"},\n\t\t\"mem_limit\": 9007199254740993}}}"
-	c, err := Compose(json.RawMessage(document), json.RawMessage(v1Deployment), cluster.Configuration{}, twoNodes())
+	c, err := composed(json.RawMessage(document), json.RawMessage(v1Deployment), cluster.Configuration{}, twoNodes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +77,7 @@ func TestComposeSpeaksFlockersWords(t *testing.T) {
 		{"{", v1Deployment, "invalid: read applications: unexpected EOF"},
 		{v1Applications, "", "invalid: read deployment: EOF"},
 	} {
-		_, err := Compose(json.RawMessage(row.applications), json.RawMessage(row.deployment), cluster.Configuration{}, twoNodes())
+		_, err := composed(json.RawMessage(row.applications), json.RawMessage(row.deployment), cluster.Configuration{}, twoNodes())
 		if err == nil || err.Error() != row.want {
 			t.Errorf("%s %s:\n got %v\nwant %s", row.applications, row.deployment, err, row.want)
 		}
@@ -79,7 +88,7 @@ func TestComposeSpeaksFlockersWords(t *testing.T) {
 }
 
 func TestComposeKeepsAllErrors(t *testing.T) {
-	_, err := Compose(json.RawMessage(`{}`), json.RawMessage(`{}`), cluster.Configuration{}, nil)
+	_, err := composed(json.RawMessage(`{}`), json.RawMessage(`{}`), cluster.Configuration{}, nil)
 	var all Errors
 	if !errors.As(err, &all) || len(all) != 4 {
 		t.Errorf("got %v", all)

@@ -92,6 +92,32 @@ func (v *value) get(key string) *value {
 	return nil
 }
 
+// all returns the parts of a value that may be absent.
+func (v *value) all() []*value {
+	if v == nil {
+		return nil
+	}
+	return v.parts
+}
+
+// each calls do with a value that may be absent, and with all that is in it.
+func (v *value) each(do func(*value)) {
+	if v == nil {
+		return
+	}
+	do(v)
+	for _, part := range v.parts {
+		part.each(do)
+	}
+}
+
+// count says how many values it is, with all that is in it.
+func (v *value) count() int {
+	n := 0
+	v.each(func(*value) { n++ })
+	return n
+}
+
 // keys returns the keys of a mapping, in the order of the file.
 func (v *value) keys() []string {
 	var keys []string

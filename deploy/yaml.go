@@ -14,11 +14,25 @@ const (
 	maxValues = 1 << 17
 	maxDepth  = 32
 	maxKey    = 1 << 10
+	maxBytes  = 1 << 20
+	maxLinks  = 10_000
+)
+
+// Bounds of a Compose file, whose library takes much longer for twice as much.
+const (
+	maxComposeValues    = 4096
+	maxComposeText      = 16 << 10
+	maxComposeVariables = 32 // in one text
+	maxComposeRange     = 100
+	maxComposeRanges    = 32
 )
 
 // parseYAML returns the one document of a file as a tree of values. With errors, the tree is what
 // could be understood, or nil.
 func parseYAML(s Source) (*value, Errors) {
+	if len(s.Data) > maxBytes {
+		return nil, Errors{{File: s.Name, Line: 1, Message: fmt.Sprintf("the file has more than %d bytes", maxBytes)}}
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(s.Data))
 	var document, second yaml.Node
 	if err := decoder.Decode(&document); err == io.EOF {

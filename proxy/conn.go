@@ -12,6 +12,7 @@ import (
 type conn struct {
 	route  *route
 	client *socket
+	late   bool // it may have waited in the backlog
 
 	// These are written under route.mu.
 	server   *socket
@@ -30,6 +31,12 @@ func (c *conn) serve() {
 	}
 	c.route.counters.failed.Add(1)
 	c.client.reset()
+	c.over()
+}
+
+// over gives back what the connection had, once its sockets are closed.
+func (c *conn) over() {
+	c.route.share.give(perConnection)
 	c.route.proxy.alive.Done()
 }
 
@@ -44,8 +51,14 @@ func (c *conn) reach() bool {
 		case Closed:
 			return false
 		case Held:
-			w.held(view)
+			if !w.held(view, c.client.gone) {
+				return false
+			}
 			continue
+		}
+		if (c.late || w.waited()) && c.client.gone() {
+			c.route.log.Debug("a client left while it waited")
+			return false
 		}
 		if view.Endpoint != "" {
 			w.ask()
@@ -65,7 +78,7 @@ var errMoved = errors.New("the route has moved")
 
 // connect makes one attempt. The client sees nothing of one that fails.
 func (c *conn) connect(endpoint string) error {
-	d, err := dial(endpoint)
+	d, err := dial(endpoint, c.route.proxy.limits())
 	if err != nil {
 		return err
 	}
@@ -124,5 +137,5 @@ func (c *conn) end() {
 		c.server.close()
 	}
 	c.route.counters.open.Add(-1)
-	c.route.proxy.alive.Done()
+	c.over()
 }

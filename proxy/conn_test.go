@@ -183,7 +183,8 @@ func checkOptions(t *testing.T, side string, s *socket) {
 		}{
 			{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 			{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-			{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepaliveIdle},
+			{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(DefaultSilence.Seconds()) / 2},
+			{"TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(DefaultStall.Milliseconds())},
 		} {
 			if got, err := unix.GetsockoptInt(int(fd), o.level, o.name); err != nil || got != o.want {
 				t.Errorf("%s of the %s is %d, %v; want %d", o.what, side, got, err, o.want)

@@ -39,7 +39,7 @@ func writeChunks(w io.Writer, seed uint64, n, size int) (sum [32]byte, err error
 func tcpPair(t *testing.T) (*net.TCPConn, *socket) {
 	t.Helper()
 	port := freePort(t)
-	l, err := listen("127.0.0.1", port, slog.New(slog.DiscardHandler))
+	l, err := listen("127.0.0.1", port, limits{DefaultStall, DefaultSilence}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,13 +112,7 @@ func TestBytesAreEqualBothWays(t *testing.T) {
 func mustCarry(t *testing.T, from, to *net.TCPConn, seed uint64, n, chunk int) {
 	t.Helper()
 	received := make(chan [32]byte)
-	go func() {
-		hash := sha256.New()
-		if _, err := io.Copy(hash, to); err != nil {
-			t.Error(err)
-		}
-		received <- [32]byte(hash.Sum(nil))
-	}()
+	go func() { received <- hashOf(t, to) }()
 	want, err := writeChunks(from, seed, n, chunk)
 	if err != nil {
 		t.Error(err)
@@ -127,6 +121,16 @@ func mustCarry(t *testing.T, from, to *net.TCPConn, seed uint64, n, chunk int) {
 	if got := <-received; got != want {
 		t.Errorf("the %d bytes that were sent are not those that arrived", n)
 	}
+}
+
+// hashOf reads a connection to its end.
+func hashOf(t *testing.T, c net.Conn) [32]byte {
+	t.Helper()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, c); err != nil {
+		t.Error(err)
+	}
+	return [32]byte(hash.Sum(nil))
 }
 
 func TestSpliceIsForBulk(t *testing.T) {

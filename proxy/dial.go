@@ -21,7 +21,7 @@ type dialing struct {
 
 // dial begins to connect to a host:port. It does not wait for the network, except to look up a
 // host that is not an IP address.
-func dial(endpoint string) (dialing, error) {
+func dial(endpoint string, l limits) (dialing, error) {
 	address, err := resolve(endpoint)
 	if err != nil {
 		return dialing{}, err
@@ -31,7 +31,7 @@ func dial(endpoint string) (dialing, error) {
 	if err != nil {
 		return dialing{}, os.NewSyscallError("socket", err)
 	}
-	if err = prepare(fd); err == nil {
+	if err = prepare(fd, l); err == nil {
 		err = unix.Connect(fd, to)
 	}
 	if err != nil && !underWay(err) {
@@ -55,11 +55,11 @@ func (d dialing) wait() error {
 		return cerr
 	}
 	if underWay(err) {
-		d.file.SetWriteDeadline(time.Now().Add(dialTimeout))
+		d.writeBy(time.Now().Add(dialTimeout))
 		if werr := d.raw.Write(attempt); werr != nil {
 			return werr
 		}
-		d.file.SetWriteDeadline(time.Time{})
+		d.writeBy(time.Time{})
 	}
 	if err != nil && err != unix.EISCONN {
 		return os.NewSyscallError("connect", err)

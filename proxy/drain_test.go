@@ -110,7 +110,7 @@ func TestClose(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		err := r.proxy.Close(ctx)
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connections") {
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 connection still open") {
 			t.Errorf("Close: %v, want it to tell of one connection and the deadline", err)
 		}
 		mustReset(t, c)

@@ -25,12 +25,12 @@ type listener struct {
 }
 
 // listen binds the port. Clients that come before start wait in the backlog.
-func listen(address string, port int, log *slog.Logger) (*listener, error) {
+func listen(address string, port int, limits limits, log *slog.Logger) (*listener, error) {
 	config := net.ListenConfig{
 		KeepAlive: -1, // inherited, see prepare
 		Control: func(_, _ string, raw syscall.RawConn) error {
 			var err error
-			if cerr := raw.Control(func(fd uintptr) { err = prepare(int(fd)) }); cerr != nil {
+			if cerr := raw.Control(func(fd uintptr) { err = prepare(int(fd), limits) }); cerr != nil {
 				return cerr
 			}
 			return err
@@ -53,8 +53,8 @@ func listen(address string, port int, log *slog.Logger) (*listener, error) {
 	return &listener{file, raw, log, make(chan struct{}), make(chan struct{})}, nil
 }
 
-// start hands each connection that is accepted from now on to serve, which owns it and must not
-// block.
+// start hands each connection that is accepted from now on to serve, which owns it. While serve blocks,
+// which must end when l is closing, clients wait in the backlog.
 func (l *listener) start(serve func(*socket)) {
 	go func() {
 		defer close(l.closed)

@@ -19,6 +19,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,12 @@ const (
 	DefaultPatience = 30 * time.Second
 	// DefaultDrain is how long connections to an endpoint that a route has left may go on.
 	DefaultDrain = 10 * time.Second
+	// DefaultStall is how long a peer may take nothing of what waits for it. It is about what the kernel
+	// gives a peer that does not answer at all; who pauses a reader for longer loses the connection.
+	DefaultStall = 10 * time.Minute
+	// DefaultSilence is after how long a peer of which nothing is heard counts as gone. With the looks that
+	// it takes to be sure, it ends within half a minute.
+	DefaultSilence = 24 * time.Second
 )
 
 // A Proxy listens on the external port of every route and carries connections to its endpoint.
@@ -51,11 +58,25 @@ type Proxy struct {
 	// Drain is how long connections to an endpoint that a route has left may go on before they
 	// are reset. Zero means DefaultDrain.
 	Drain time.Duration
+	// Stall is how long either side may leave what was sent to it unacknowledged, or not read it so that
+	// no more can be sent, before the connection is reset. Zero means DefaultStall.
+	Stall time.Duration
+	// Silence is how long a peer may answer nothing that it is sent, probes of the kernel's among it, before
+	// the connection is reset: its host is down or cut off. Zero means DefaultSilence; less than a few
+	// seconds is more than the kernel can tell.
+	Silence time.Duration
+	// Files is how many descriptors clients can make the proxy take. Zero means: all that the process may
+	// have but some hundreds. One route gets three quarters of them at most, and less when others need
+	// them, too. Clients for whom there is no room wait in the backlog, and are refused after Patience.
+	Files int
 	// Log receives what an operator wants to know. Nil means slog.Default().
 	Log *slog.Logger
 
-	supply supply
-	alive  sync.WaitGroup // one for each connection
+	budget  budget
+	measure sync.Once // the budget
+	supply  supply
+	watch   sync.Once      // for peers that have gone silent
+	alive   sync.WaitGroup // one for each connection
 
 	mu      sync.Mutex // serialises Apply, Stats and Close
 	closed  bool
@@ -129,6 +150,7 @@ func (p *Proxy) listen() error {
 			p.routes = make(map[int]*route)
 		}
 		p.routes[r.External] = rt
+		p.watch.Do(func() { time.AfterFunc(p.silence()/12, p.watchSilence) })
 	}
 	return errors.Join(errs...)
 }
@@ -161,7 +183,7 @@ func (p *Proxy) Close(ctx context.Context) error {
 		}
 		<-done
 		if cut > 0 {
-			err = fmt.Errorf("close proxy: %d connections were still open: %w", cut, context.Cause(ctx))
+			err = fmt.Errorf("close proxy: %s still open: %w", cluster.Count(cut, "connection"), context.Cause(ctx))
 		}
 	}
 	p.supply.close()
@@ -180,6 +202,19 @@ func (p *Proxy) drain() time.Duration {
 		return p.Drain
 	}
 	return DefaultDrain
+}
+
+func (p *Proxy) limits() limits { return limits{cmp.Or(p.Stall, DefaultStall), p.silence()} }
+
+func (p *Proxy) silence() time.Duration { return cmp.Or(p.Silence, DefaultSilence) }
+
+// files returns the budget of the proxy's descriptors.
+func (p *Proxy) files() *budget {
+	p.measure.Do(func() {
+		p.budget.total = cmp.Or(p.Files, ownFiles())
+		p.supply.share.of = &p.budget
+	})
+	return &p.budget
 }
 
 func (p *Proxy) log() *slog.Logger {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -16,6 +17,11 @@ import (
 type socket struct {
 	file *os.File
 	raw  syscall.RawConn
+
+	mu  sync.Mutex
+	cut bool // interrupted: no deadline undoes that
+
+	suspect bool // what silent found the last time
 }
 
 // newSocket takes over a non-blocking descriptor.
@@ -26,19 +32,27 @@ func newSocket(fd int) (*socket, error) {
 		file.Close()
 		return nil, err
 	}
-	return &socket{file, raw}, nil
+	return &socket{file: file, raw: raw}, nil
 }
 
-// keepaliveIdle is after how many seconds of silence the kernel probes whether a peer is there.
-const keepaliveIdle = 60
+// limits are how long a peer may be of no use.
+type limits struct {
+	stall   time.Duration // acknowledges, or makes room for, nothing of what waits for it: the kernel ends it
+	silence time.Duration // is not heard of: see silent
+}
 
 // prepare sets the options of a connection. Set on a listening socket, those that it accepts
 // inherit them.
-func prepare(fd int) error {
+func prepare(fd int, l limits) error {
+	// Several probes go unanswered within the silence.
+	idle := max(int(l.silence.Seconds())/2, 1)
+	interval := max(int(l.silence.Seconds())/6, 1)
 	for _, o := range []struct{ level, name, value int }{
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepaliveIdle},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, idle},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, interval},
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(l.stall.Milliseconds())},
 	} {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
 			return os.NewSyscallError("setsockopt", err)
@@ -48,7 +62,27 @@ func prepare(fd int) error {
 }
 
 // interrupt makes the socket's owner stop waiting, with an error, now and later on.
-func (s *socket) interrupt() { s.file.SetDeadline(time.Unix(1, 0)) }
+func (s *socket) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut = true
+	s.file.SetDeadline(time.Unix(1, 0))
+}
+
+// writeBy gives what waits to write until then. The zero time is no limit.
+func (s *socket) writeBy(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.cut {
+		s.file.SetWriteDeadline(t)
+	}
+}
+
+func (s *socket) interrupted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cut
+}
 
 // shutdown tells the peer, with unix.SHUT_WR, that nothing more will come.
 func (s *socket) shutdown(how int) {

@@ -16,6 +16,7 @@ const (
 // A supply lends buffers and pipes to directions, for the time of one step.
 type supply struct {
 	buffers sync.Pool
+	share   share // of the descriptors of pipes
 
 	mu     sync.Mutex
 	spare  []*pipe
@@ -45,8 +46,12 @@ func (s *supply) pipe() (*pipe, error) {
 		s.spare = s.spare[:last]
 		return p, nil
 	}
+	if !s.share.take(2) {
+		return nil, unix.EMFILE
+	}
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		s.share.give(2)
 		return nil, err
 	}
 	// A smaller one, where the kernel does not allow this, works too.
@@ -58,8 +63,8 @@ func (s *supply) pipe() (*pipe, error) {
 func (s *supply) putPipe(p *pipe) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.spare) >= sparePipes {
-		p.close()
+	if s.closed || len(s.spare) >= sparePipes || s.share.tight() {
+		s.drop(p)
 		return
 	}
 	s.spare = append(s.spare, p)
@@ -71,12 +76,14 @@ func (s *supply) close() {
 	defer s.mu.Unlock()
 	s.closed = true
 	for _, p := range s.spare {
-		p.close()
+		s.drop(p)
 	}
 	s.spare = nil
 }
 
-func (p *pipe) close() {
+// drop closes a pipe, with whatever is in it.
+func (s *supply) drop(p *pipe) {
 	unix.Close(p.in)
 	unix.Close(p.out)
+	s.share.give(2)
 }

@@ -19,11 +19,26 @@ type wait struct {
 	pause time.Duration
 }
 
-// held waits until the gate moves. The gate sees to it that it does.
-func (w *wait) held(v View) {
+// lookEvery is how often a client that is held is looked at: one that has left takes up nobody's room.
+const lookEvery = time.Second
+
+// held waits until the gate moves. The gate sees to it that it does. It returns false at once when the
+// client has left.
+func (w *wait) held(v View, left func() bool) bool {
 	w.begin(time.Now())
-	<-v.Moved
-	w.asked, w.pause = time.Time{}, 0
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-v.Moved:
+			w.asked, w.pause = time.Time{}, 0
+			return true
+		case <-look.C:
+			if left() {
+				return false
+			}
+		}
+	}
 }
 
 // ask notes that the endpoint is asked now.
@@ -66,6 +81,9 @@ func (w *wait) begin(at time.Time) {
 		w.counters.held.Add(1)
 	}
 }
+
+// waited reports whether there was anything to wait for.
+func (w *wait) waited() bool { return !w.began.IsZero() }
 
 // end closes the account.
 func (w *wait) end() {

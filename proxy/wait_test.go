@@ -46,7 +46,7 @@ func TestWaitPatience(t *testing.T) {
 				if tt.hold > 0 {
 					moved := make(chan struct{})
 					time.AfterFunc(tt.hold, func() { close(moved) })
-					w.held(View{Phase: Held, Moved: moved})
+					w.held(View{Phase: Held, Moved: moved}, func() bool { return false })
 				}
 				for w.again(still(tt.endpoint)) {
 				}

@@ -12,16 +12,19 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/client"
 	"github.com/drover/drover/convergence"
+	"github.com/drover/drover/convergence/agentsocket"
 	"github.com/drover/drover/convergence/handoff"
 	"github.com/drover/drover/convergence/membership"
 	"github.com/drover/drover/convergence/runtime"
 	"github.com/drover/drover/convergence/runtime/docker"
 	"github.com/drover/drover/convergence/runtime/process"
+	"github.com/drover/drover/internal/durable"
 	"github.com/drover/drover/internal/pki"
 	"github.com/drover/drover/proxy"
 	"github.com/drover/drover/volume"
@@ -33,7 +36,9 @@ import (
 )
 
 type agentOptions struct {
-	name, address, data, pki, control            string
+	stdio
+	name, address, formerAddress                 string
+	data, pki, control                           string
 	backend, pool, runtime, mountRoot            string
 	listenTransfer, listenGossip, private        string
 	dockerHost                                   string
@@ -47,20 +52,11 @@ type agentOptions struct {
 	logging                                      logOptions
 }
 
-func newAgent(io stdio) *cobra.Command {
-	var o agentOptions
-	c := &cobra.Command{
-		Use:   "agent",
-		Short: "Run the agent of this host: convergence, proxy, transfer server",
-		Long: `Run the agent of this host. It keeps going while the control service is away, and applications
-keep going when it ends.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runAgent(c.Context(), o, o.logging.logger(io.err)) },
-	}
+func (o *agentOptions) addFlags(f *pflag.FlagSet) {
 	hostname, _ := os.Hostname() // only a default
-	f := c.Flags()
 	f.StringVar(&o.name, "name", hostname, "`NAME` of this node")
 	f.StringVar(&o.address, "address", "", "`IP` address that clients and other nodes reach this node at (required)")
+	f.StringVar(&o.formerAddress, "former-address", "", "`IP` address that this same host had before, after it was given another one")
 	f.StringVar(&o.control, "control", "localhost:4523", "`HOST:PORT` of the control service")
 	f.StringVar(&o.data, "data", "/var/lib/drover", "`DIR`ectory of the node's state, and of its volumes")
 	f.StringVar(&o.pki, "pki", "/etc/drover/pki", "`DIR`ectory with cluster.crt, node.crt, node.key and gossip.key")
@@ -77,14 +73,23 @@ keep going when it ends.`,
 	f.StringVar(&o.advertiseTransfer, "advertise-transfer", "", "`ADDRESS` that others use for the transfer server, if it is another one")
 	f.StringToStringVar(&o.labels, "label", nil, "`KEY=VALUE` labels of this node")
 	f.DurationVar(&o.handoff.PauseBudget, "pause-budget", 2*time.Second, "how long the last round of a move may take")
-	f.StringVar(&o.overBudget, "over-budget", "cutover", "what a move does when rounds stay too long: cutover, wait or fail")
+	f.StringVar(&o.overBudget, "over-budget", "cutover", "what a move does when rounds stay longer than the budget: cutover if clients can be held for as long, wait or fail")
 	f.Int64Var(&o.handoff.BytesPerSecond, "rate-limit", 0, "`BYTES` per second that pre-copy rounds may take (0: no limit)")
-	f.DurationVar(&o.holdPatience, "hold-patience", 30*time.Second, "how long the proxy keeps new connections waiting")
+	f.DurationVar(&o.holdPatience, "hold-patience", 30*time.Second, "how long the proxy keeps new connections waiting; a move that needs longer is not begun")
 	f.DurationVar(&o.drainPeriod, "drain", 10*time.Second, "how long open connections to a former endpoint may go on")
 	f.DurationVar(&o.grace, "grace", 24*time.Hour, "how long the copy of a former owner is kept")
 	f.DurationVar(&o.trashGrace, "trash-grace", 7*24*time.Hour, "how long a removed copy can be brought back")
 	o.logging.addFlags(f)
-	return c
+}
+
+func newAgent(io_ stdio) *cobra.Command {
+	o := agentOptions{stdio: io_}
+	return command(&cobra.Command{
+		Use:   "agent",
+		Short: "Run the agent of this host: convergence, proxy, transfer server",
+		Long: `Run the agent of this host. It keeps going while the control service is away, and applications
+keep going when it ends.`,
+	}, &o, runAgent)
 }
 
 // complete checks the options and fills in what follows from others.
@@ -110,11 +115,20 @@ func (o *agentOptions) complete() error {
 		return fmt.Errorf("%w: --over-budget %q: want cutover, wait or fail", cluster.ErrInvalid, o.overBudget)
 	}
 	o.handoff.OverBudget, o.handoff.HoldPatience = policy, o.holdPatience
-	return os.MkdirAll(o.data, 0o711) // applications of other users pass through it
+	data, err := filepath.Abs(o.data) // it is told to processes that run elsewhere
+	if err != nil {
+		return err
+	}
+	o.data = data
+	mode := os.FileMode(0o700)
+	if o.runtime == "process" {
+		mode = 0o711 // applications of other users pass through it
+	}
+	return durable.MkdirAll(o.data, mode)
 }
 
 // runAgent wires the parts of an agent together and runs them until ctx ends.
-func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
+func runAgent(ctx context.Context, o agentOptions) error {
 	if err := o.complete(); err != nil {
 		return err
 	}
@@ -122,7 +136,12 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log = log.With("node", o.name)
+	log := o.logging.logger(o.err).With("node", o.name)
+	routes := &proxy.Proxy{Address: o.address, Patience: o.holdPatience, Drain: o.drainPeriod, Log: log}
+	defer routes.Close(canceled())
+	if err := routes.Apply(convergence.LastRoutes(o.data, id)); err != nil {
+		log.Error("not every route is in force", "error", err)
+	}
 	backend, closeBackend, err := o.openBackend(log)
 	if err != nil {
 		return err
@@ -151,15 +170,13 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 		return err
 	}
 	defer engine.Close()
-	routes := &proxy.Proxy{Address: o.address, Patience: o.holdPatience, Drain: o.drainPeriod, Log: log}
-	defer routes.Close(canceled())
 
 	agent := &convergence.Agent{
-		Node: cluster.Node{ID: id, Name: o.name, Address: o.address, TransferAddress: o.advertiseTransfer,
+		Node: cluster.Node{ID: id, Name: o.name, Address: o.address, FormerAddress: o.formerAddress, TransferAddress: o.advertiseTransfer,
 			TransferKey: ssh.PublicKey(key), GossipAddress: o.listenGossip, Labels: o.labels, Era: era(),
-			Backend: backend.Properties().Name, Abilities: volume.Abilities(backend), Features: backend.Properties().Features,
+			Backend: backend.Properties().Name, Capabilities: volume.Capabilities(backend), Features: backend.Properties().Features,
 			TrashGrace: o.trashGrace, Runtime: apps.Name(), Version: version},
-		Backend: backend, Runtime: apps, Transport: &ssh.Transport{Key: key, Log: log}, Control: control,
+		Backend: backend, Runtime: apps, Transport: &ssh.Transport{Key: key, Log: log, Spool: o.data}, Control: control,
 		Routes: routes, Members: members, Engine: engine, Dir: o.data, Log: log, Private: o.private,
 		Handoff: o.handoff, Grace: o.grace, TrashGrace: o.trashGrace,
 	}
@@ -167,11 +184,16 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	server := &ssh.Server{Key: key, Backend: agent.Arrivals(), Peers: agent.PeerOf, Permit: agent.Permit, Images: agent,
-		Names: agent.VolumeNames, Log: log}
+	if err := agent.Start(); err != nil {
+		return err
+	}
+	inbound := agent.Receiver()
+	server := &ssh.Server{Key: key, Backend: inbound.Inbound(), Peers: inbound.PeerOf, Permit: inbound.Permit, Images: inbound,
+		Names: inbound.VolumeNames, Log: log}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx, listener) })
 	group.Go(func() error { return agent.Run(ctx) })
+	group.Go(func() error { return answerPlugin(ctx, o.data, agent, log) })
 	if o.plugin {
 		group.Go(func() error { return keepPlugin(ctx, o, log) })
 	}
@@ -182,23 +204,34 @@ func runAgent(ctx context.Context, o agentOptions, log *slog.Logger) error {
 	return nil
 }
 
+// answerPlugin answers the plugin of the container engine. An agent that cannot is of use all the same.
+func answerPlugin(ctx context.Context, dir string, agent *convergence.Agent, log *slog.Logger) error {
+	if err := agentsocket.Serve(ctx, dir, agent.Mounts(), log); ctx.Err() == nil {
+		log.Error("the Docker volume plugin cannot reach this agent", "error", err)
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 // openBackend opens the way that this node stores volumes.
 func (o *agentOptions) openBackend(log *slog.Logger) (volume.Backend, func() error, error) {
+	// Containers get their volumes mounted; a process has to reach its own by the path.
+	private := o.runtime == "docker"
 	switch o.backend {
 	case "dir":
-		b, err := dir.Open(filepath.Join(o.data, "volumes"), dir.Options{MountRoot: o.mountRoot, Log: log})
+		b, err := dir.Open(filepath.Join(o.data, "volumes"), dir.Options{MountRoot: o.mountRoot, Private: private, Log: log})
 		if err != nil {
 			return nil, nil, fmt.Errorf("open the volumes: %w", err)
 		}
 		return b, b.Shut, nil
 	case "btrfs":
-		b, err := btrfs.Open(filepath.Join(o.data, "volumes"), btrfs.Options{MountRoot: o.mountRoot, Log: log})
+		b, err := btrfs.Open(filepath.Join(o.data, "volumes"), btrfs.Options{MountRoot: o.mountRoot, Private: private, Log: log})
 		if err != nil {
 			return nil, nil, fmt.Errorf("open the volumes: %w", err)
 		}
 		return b, b.Shut, nil
 	case "zfs":
-		b, err := zfs.Open(o.pool, zfs.Options{Dir: filepath.Join(o.data, "volumes"), MountRoot: o.mountRoot, Log: log})
+		b, err := zfs.Open(o.pool, zfs.Options{Dir: filepath.Join(o.data, "volumes"), MountRoot: o.mountRoot, Private: private, Log: log})
 		if err != nil {
 			return nil, nil, fmt.Errorf("open the volumes: %w", err)
 		}

@@ -20,7 +20,7 @@ func (o *connectOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.control, "control", cmp.Or(os.Getenv("DROVER_CONTROL"), "localhost:4523"),
 		"`HOST:PORT` of the control service (DROVER_CONTROL)")
 	f.StringVar(&o.pki, "pki", cmp.Or(os.Getenv("DROVER_PKI"), "."),
-		"`DIR`ectory with cluster.crt, user.crt and user.key (DROVER_PKI)")
+		"`DIR`ectory with cluster.crt, user.crt and user.key, or the file of \"drover user add\" (DROVER_PKI)")
 	f.StringVar(&o.user, "user", cmp.Or(os.Getenv("DROVER_USER"), "user"),
 		"`NAME` of the certificate and key files in that directory, without their endings (DROVER_USER)")
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -13,15 +12,25 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drover/drover/control"
 	"github.com/drover/drover/control/api"
 	"github.com/drover/drover/control/store/bolt"
 	"github.com/drover/drover/deploy"
+	"github.com/drover/drover/internal/durable"
 	"github.com/drover/drover/internal/pki"
 )
 
+// Where the control service has what it keeps, unless it is told otherwise.
+const (
+	controlData = "/var/lib/drover/control"
+	controlPKI  = "/etc/drover/pki"
+	storeName   = "control.db" // in the directory of its data
+)
+
 type controlOptions struct {
+	stdio
 	data    string
 	pki     string
 	listen  string
@@ -30,35 +39,37 @@ type controlOptions struct {
 	logging logOptions
 }
 
-func newControl(io stdio) *cobra.Command {
-	var o controlOptions
-	c := &cobra.Command{
-		Use:   "control",
-		Short: "Run the control service: configuration, ownership, routes, over HTTPS",
-		Long: `Run the control service. At its first start it makes the cluster's certificate authority, and the
-certificates of the service and of a first user, in the directory given by --pki.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runControl(c.Context(), o, o.logging.logger(io.err)) },
-	}
-	f := c.Flags()
-	f.StringVar(&o.data, "data", "/var/lib/drover/control", "`DIR`ectory of what the service must not lose")
-	f.StringVar(&o.pki, "pki", "/etc/drover/pki", "`DIR`ectory of the authority and the certificates; made at the first start")
+func (o *controlOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.data, "data", controlData, "`DIR`ectory of what the service must not lose")
+	f.StringVar(&o.pki, "pki", controlPKI, "`DIR`ectory of the authority and the certificates; made at the first start")
 	f.StringVar(&o.listen, "listen", ":4523", "`ADDRESS` to listen on")
 	f.StringSliceVar(&o.hosts, "host", nil, "more `NAMES` or addresses that clients use for this service, for its certificate")
 	f.StringVar(&o.cluster, "cluster", "drover", "`NAME` of the cluster, for its authority, at the first start")
 	o.logging.addFlags(f)
+}
+
+func newControl(io_ stdio) *cobra.Command {
+	o := controlOptions{stdio: io_}
+	c := command(&cobra.Command{
+		Use:   "control",
+		Short: "Run the control service: configuration, ownership, routes, over HTTPS",
+		Long: `Run the control service. At its first start it makes the cluster's certificate authority, and the
+certificates of the service and of a first user, in the directory given by --pki.`,
+	}, &o, runControl)
+	c.AddCommand(newControlAccept(io_), newControlBackup(io_), newControlRestore(io_))
 	return c
 }
 
-func runControl(ctx context.Context, o controlOptions, log *slog.Logger) error {
+func runControl(ctx context.Context, o controlOptions) error {
+	log := o.logging.logger(o.err)
 	authority, err := pki.Init(o.pki, o.cluster, append(o.hosts, listenHosts(o.listen)...)...)
 	if err != nil {
 		return fmt.Errorf("prepare the certificates in %s: %w", o.pki, err)
 	}
-	if err := os.MkdirAll(o.data, 0o700); err != nil {
+	if err := durable.MkdirAll(o.data, 0o700); err != nil {
 		return err
 	}
-	store, err := bolt.Open(filepath.Join(o.data, "control.db"))
+	store, err := bolt.Open(filepath.Join(o.data, storeName))
 	if err != nil {
 		return err
 	}
@@ -71,15 +82,13 @@ func runControl(ctx context.Context, o controlOptions, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", o.listen)
+	// A client whose host vanished is noticed while it polls.
+	alive := net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+	listener, err := (&net.ListenConfig{KeepAliveConfig: alive}).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler:           api.New(service, api.Options{Log: log, Compose: deploy.Compose}),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	server := api.Server(service, api.Options{Log: log, Compose: deploy.Compose})
 	log.Info("the control service is up", "address", listener.Addr(), "data", o.data)
 	return serveUntil(ctx, server, tls.NewListener(listener, tlsConfig), service.Run)
 }

@@ -2,19 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/bank"
 	"github.com/drover/drover/internal/demo"
-	"github.com/drover/drover/internal/ledger"
 	"github.com/drover/drover/internal/localcluster"
 	"github.com/drover/drover/internal/workload"
+	"github.com/drover/drover/internal/workload/ledger"
+	"github.com/drover/drover/internal/workload/postgres"
 )
 
 type demoOptions struct {
@@ -24,18 +24,7 @@ type demoOptions struct {
 	database                           string
 }
 
-func newDemo(io_ stdio) *cobra.Command {
-	var o demoOptions
-	c := &cobra.Command{
-		Use:   "demo",
-		Short: "Move a database under load around a cluster on this machine, then report",
-		Long: `Start a cluster on this machine, deploy a database to its first node, let clients write to it through
-the proxy of the third, move it from node to node, and compare everything that was acknowledged
-with what is there. Exit status 0 only if nothing is missing and no request failed.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), o, io_) },
-	}
-	f := c.Flags()
+func (o *demoOptions) addFlags(f *pflag.FlagSet) {
 	o.localOptions.addFlags(f)
 	o.outputOptions.addFlags(f)
 	f.IntVar(&o.moves, "moves", 6, "how often the database moves")
@@ -43,27 +32,38 @@ with what is there. Exit status 0 only if nothing is missing and no request fail
 	f.IntVar(&o.megabytes, "data-mb", 64, "about how many `MB` the database holds")
 	f.IntVar(&o.seconds, "seconds", 0, "write for at least this many seconds")
 	f.StringVar(&o.database, "database", "", "`DATABASE`: postgres or ledger (default: postgres if it can run here)")
-	return c
 }
 
-func runDemo(ctx context.Context, o demoOptions, io_ stdio) error {
+func newDemo(io_ stdio) *cobra.Command {
+	o := demoOptions{localOptions: localOptions{stdio: io_}}
+	return command(&cobra.Command{
+		Use:   "demo",
+		Short: "Move a database under load around a cluster on this machine, then report",
+		Long: `Start a cluster on this machine, deploy a database to its first node, let clients write to it through
+the proxy of the third, move it from node to node, and compare everything that was acknowledged
+with what is there. Exit status 0 only if nothing is missing and no request failed.`,
+	}, &o, runDemo)
+}
+
+func runDemo(ctx context.Context, o demoOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
 	if o.moves < 0 || o.clients < 1 || o.megabytes < 0 {
 		return fmt.Errorf("%w: want --moves 0 or more, --clients 1 or more, --data-mb 0 or more", cluster.ErrInvalid)
 	}
-	watch := &demoWatch{w: io_.err, moves: newMoveDisplay(io_.err)}
-	watch.Begin(fmt.Sprintf("start %d nodes", o.nodes))
-	c, stop, err := o.start(ctx)
+	watch := &demoWatch{w: o.err, moves: newMoveDisplay(o.err)}
+	watch.Begin("start " + cluster.Count(o.nodes, "node"))
+	var report demo.Report
+	err := o.with(ctx, func(c *localcluster.Cluster) (err error) {
+		report, err = o.run(ctx, c, watch)
+		return err
+	})
+	watch.moves.close()
 	if err != nil {
 		return err
 	}
-	report, err := o.run(ctx, c, watch)
-	if err = errors.Join(err, stop()); err != nil {
-		return err
-	}
-	if err := o.print(io_.out, report, func(w io.Writer) { printReport(w, report) }); err != nil {
+	if err := o.print(o.out, report, func(w io.Writer) { printReport(w, report) }); err != nil {
 		return err
 	}
 	return report.Err()
@@ -80,12 +80,12 @@ func (o demoOptions) run(ctx context.Context, c *localcluster.Cluster, watch dem
 
 // choose returns the database that was asked for, or the best one that can run here.
 func (o demoOptions) choose(binary string) (workload.Database, error) {
-	unavailable := bank.Available()
+	unavailable := postgres.Available()
 	switch {
 	case o.database == "postgres" && unavailable != nil:
 		return nil, fmt.Errorf("%w: PostgreSQL cannot run here: %w", cluster.ErrRefused, unavailable)
 	case o.database == "postgres", o.database == "" && unavailable == nil:
-		return bank.Database{}, nil
+		return postgres.Database{}, nil
 	case o.database == "ledger", o.database == "":
 		return ledger.Database{Binary: binary}, nil
 	default:
@@ -102,13 +102,14 @@ func printReport(w io.Writer, r demo.Report) {
 		}
 	})
 	fmt.Fprintf(w, `
-%s on %d nodes, %d moves, %d clients, %.0f s
+%s on %s, %s, %s, %.0f s
   writes acknowledged   %d
   writes lost           %d
   requests failed       %d
   reconnects            %d
   longest pause         %.0f ms
-`, r.Database, r.Nodes, r.Moves, r.Clients, r.Seconds, r.WritesAcknowledged, r.WritesLost, r.RequestsFailed, r.Reconnects, r.LongestPauseMS)
+`, r.Database, cluster.Count(r.Nodes, "node"), cluster.Count(r.Moves, "move"), cluster.Count(r.Clients, "client"), r.Seconds,
+		r.WritesAcknowledged, r.WritesLost, r.RequestsFailed, r.Reconnects, r.LongestPauseMS)
 	for _, e := range r.Errors {
 		fmt.Fprintf(w, "  ! %s\n", e)
 	}
@@ -133,6 +134,6 @@ func (d *demoWatch) Fill(done, total int64) {
 func (d *demoWatch) Move(m cluster.Move) { d.moves.show(m) }
 
 func (d *demoWatch) Moved(m demo.MoveReport) {
-	d.moves.line(fmt.Sprintf("  %d rounds, %s pre-copied, %s in the last round; the longest that a client waited: %.0f ms",
-		m.Rounds, bytes(m.BytesPrecopied), bytes(m.BytesFinal), m.PauseMS))
+	d.moves.line(fmt.Sprintf("  %s, %s pre-copied, %s in the last round; the longest that a client waited: %.0f ms",
+		cluster.Count(m.Rounds, "round"), bytes(m.BytesPrecopied), bytes(m.BytesFinal), m.PauseMS))
 }

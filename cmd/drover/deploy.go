@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/client"
@@ -17,10 +19,14 @@ import (
 )
 
 type deployOptions struct {
-	connectOptions
-	outputOptions
-	wait    bool
-	timeout time.Duration
+	waitingOptions
+	follow                  bool
+	application, deployment string
+}
+
+func (o *deployOptions) addFlags(f *pflag.FlagSet) {
+	o.waitingOptions.addFlags(f)
+	f.BoolVar(&o.follow, "wait", true, "wait until the cluster has converged")
 }
 
 type deployReport struct {
@@ -32,28 +38,18 @@ type deployReport struct {
 }
 
 func newDeploy(io_ stdio) *cobra.Command {
-	var o deployOptions
-	c := &cobra.Command{
+	o := deployOptions{waitingOptions: waiting(io_)}
+	return command(&cobra.Command{
 		Use:   "deploy APPLICATION.YML DEPLOYMENT.YML",
 		Short: "Make the cluster run what two files say",
 		Long: `Make the cluster run the applications of one file on the nodes of another, and wait until it does.
 An application that is now under another node moves there with its volume. An application that
 has left the files is stopped; its volume keeps its data. The same files again change nothing.`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(c *cobra.Command, args []string) error { return runDeploy(c.Context(), o, args[0], args[1], io_) },
-	}
-	o.connectOptions.addFlags(c.Flags())
-	o.outputOptions.addFlags(c.Flags())
-	c.Flags().BoolVar(&o.wait, "wait", true, "wait until the cluster has converged")
-	c.Flags().DurationVar(&o.timeout, "timeout", 0, "wait no longer than this (0: until it has)")
-	return c
+	}, &o, runDeploy, &o.application, &o.deployment)
 }
 
-func runDeploy(ctx context.Context, o deployOptions, application, deployment string, io_ stdio) error {
-	if err := o.check(); err != nil {
-		return err
-	}
-	files, err := deploy.Read(application, deployment)
+func runDeploy(ctx context.Context, o deployOptions) error {
+	files, err := deploy.Read(o.application, o.deployment)
 	if err != nil {
 		return err
 	}
@@ -67,20 +63,33 @@ func runDeploy(ctx context.Context, o deployOptions, application, deployment str
 	}
 	if !o.json() {
 		for _, change := range report.Changes {
-			fmt.Fprintln(io_.out, change)
+			fmt.Fprintln(o.out, change)
 		}
 	}
-	if o.wait {
-		if o.timeout > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, o.timeout)
-			defer cancel()
-		}
-		if err := waitConverged(ctx, control, &report, io_.err); err != nil {
-			return err
+	if o.follow {
+		err := o.wait(ctx, "the deployment goes on", "", func(ctx context.Context) error {
+			return waitConverged(ctx, control, &report, o.err)
+		})
+		if err != nil {
+			return cluster.WithHint(err, cmp.Or(cluster.Hint(err), deployHint(report.Moves)))
 		}
 	}
-	return o.print(io_.out, report, func(w io.Writer) { printDeployed(w, report) })
+	return o.print(o.out, report, func(w io.Writer) { printDeployed(w, report) })
+}
+
+// deployHint says what can be done about a deployment that nobody waits for any more.
+func deployHint(moves []cluster.Move) string {
+	hint := "see it with: drover status"
+	for _, m := range moves {
+		switch {
+		case m.Phase.Ended():
+		case m.Phase.Committed() || m.Aborting:
+			hint += "; watch a move with: drover move watch " + short(m.ID)
+		default:
+			hint += fmt.Sprintf("; watch or give up a move with: drover move watch %[1]s, drover move abort %[1]s", short(m.ID))
+		}
+	}
+	return hint
 }
 
 // apply writes the configuration that the files ask for, from the revision that they were
@@ -132,44 +141,71 @@ func compare(ctx context.Context, control *client.Client, files *deploy.Files) (
 }
 
 // waitConverged shows the moves while it waits. A move that rolled back means that the files are
-// not in force, and is an error.
+// not in force, and is an error. Neither a move nor anything else is waited for that only a node could end that
+// is gone.
 func waitConverged(ctx context.Context, control *client.Client, report *deployReport, w io.Writer) error {
 	display := newMoveDisplay(w)
 	defer display.close()
+	patient, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	if len(report.Moves) > 0 {
+		go func() { giveUp(control.WaitStuck(patient)) }()
+	}
 	for i, m := range report.Moves {
-		move, err := control.WatchMove(ctx, m.ID, display.show)
+		move, err := control.WatchMove(patient, m.ID, func(m cluster.Move) { report.Moves[i] = m; display.show(m) })
+		if stuck := context.Cause(patient); stuck != nil && ctx.Err() == nil {
+			return stuck
+		}
 		if err != nil {
-			return cluster.WithHint(err, "the deployment goes on; see it with: drover status")
+			return err
 		}
 		report.Moves[i] = move
 		if move.Phase == cluster.PhaseRolledBack {
-			return fmt.Errorf("%w: %s stays where it was: %s", cluster.ErrRefused, moveSubject(move), move.Reason)
+			return fmt.Errorf("%w: %s stays where it was: %s", cluster.ErrRefused, moveSubject(move), inLine(move.Reason))
 		}
 	}
-	status, err := control.WaitConverged(ctx, showPending(w))
+	pending := &pendingDisplay{w: w}
+	status, err := control.WaitConverged(ctx, pending.show)
 	if err != nil {
-		return cluster.WithHint(fmt.Errorf("wait for the cluster to converge: %w; pending: %v", err, status.Pending),
-			"it goes on by itself; see it with: drover status")
+		pending.say(status)
+		return err
 	}
 	report.Converged = true
 	return nil
 }
 
-// showPending says what is missing when that has been the same for a second, so that a quick
+// A pendingDisplay says what is missing when that has been the same for a second, so that a quick
 // deployment is quiet and one that is stuck is not.
-func showPending(w io.Writer) func(wire.Status) {
-	var last, shown string
-	var since time.Time
-	return func(s wire.Status) {
-		pending := strings.Join(s.Pending, "\n  ")
-		if pending != last {
-			last, since = pending, time.Now()
-		}
-		if pending != shown && time.Since(since) > time.Second {
-			shown = pending
-			fmt.Fprintf(w, "waiting for:\n  %s\n", pending)
-		}
+type pendingDisplay struct {
+	w           io.Writer
+	last, shown string
+	since       time.Time
+}
+
+func (d *pendingDisplay) show(s wire.Status) {
+	if pending := pendingText(s); pending != d.last {
+		d.last, d.since = pending, time.Now()
 	}
+	if time.Since(d.since) > time.Second {
+		d.say(s)
+	}
+}
+
+// say says what is missing, unless that is what it has said last.
+func (d *pendingDisplay) say(s wire.Status) {
+	if pending := pendingText(s); pending != "" && pending != d.shown {
+		d.shown = pending
+		fmt.Fprintf(d.w, "waiting for:\n%s", pending)
+	}
+}
+
+// pendingText is what is missing until the cluster has converged, a line each.
+func pendingText(s wire.Status) string {
+	var b strings.Builder
+	for _, sentence := range s.Pending {
+		fmt.Fprintf(&b, "  %s\n", inLine(sentence))
+	}
+	return b.String()
 }
 
 func printDeployed(w io.Writer, r deployReport) {

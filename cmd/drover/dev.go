@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,11 +11,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/internal/localcluster"
 )
 
 // localOptions are those of a cluster on this machine.
 type localOptions struct {
+	stdio
 	nodes            int
 	data             string
 	backend, runtime string
@@ -28,54 +31,55 @@ func (o *localOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.runtime, "runtime", "process", "`RUNTIME` that runs applications: process")
 }
 
-// start starts the cluster and returns what ends it and removes what was temporary.
-func (o *localOptions) start(ctx context.Context) (*localcluster.Cluster, func() error, error) {
+// with starts a cluster, lets use use it, and ends it. What was temporary is removed, whatever comes
+// of that.
+func (o *localOptions) with(ctx context.Context, use func(*localcluster.Cluster) error) (err error) {
 	binary, err := os.Executable()
-	if err != nil {
-		return nil, nil, err
-	}
-	remove := func() error { return nil }
-	data := o.data
-	if data == "" {
-		if data, err = os.MkdirTemp("", "drover-"); err != nil {
-			return nil, nil, err
-		}
-		remove = func() error { return os.RemoveAll(data) }
-	}
-	if data, err = filepath.Abs(data); err != nil {
-		return nil, nil, err
-	}
-	c := &localcluster.Cluster{Binary: binary, Dir: data, Nodes: o.nodes, Network: o.listen, Backend: o.backend, Runtime: o.runtime}
-	if err := c.Start(ctx); err != nil {
-		return nil, nil, fmt.Errorf("start the cluster in %s: %w", data, err)
-	}
-	return c, func() error {
-		if err := c.Stop(); err != nil {
-			return err
-		}
-		return remove()
-	}, nil
-}
-
-func newDev(io_ stdio) *cobra.Command {
-	var o localOptions
-	c := &cobra.Command{
-		Use:   "dev",
-		Short: "Run a whole cluster on this machine until Ctrl-C",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return runDev(c.Context(), o, io_.out) },
-	}
-	o.addFlags(c.Flags())
-	c.Flags().StringVar(&o.listen, "listen", "", "`NETWORK` of the cluster: the first three numbers of its addresses (default: a free one, 127.x.y)")
-	return c
-}
-
-func runDev(ctx context.Context, o localOptions, w io.Writer) error {
-	c, stop, err := o.start(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "A cluster of %d nodes is up.\n\n", c.Nodes)
+	data := o.data
+	if data == "" {
+		if data, err = os.MkdirTemp("", "drover-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(data)) }()
+	}
+	if data, err = filepath.Abs(data); err != nil {
+		return err
+	}
+	c := &localcluster.Cluster{Binary: binary, Dir: data, Nodes: o.nodes, Network: o.listen, Backend: o.backend, Runtime: o.runtime}
+	if err := c.Start(ctx); err != nil {
+		return fmt.Errorf("start the cluster in %s: %w", data, err)
+	}
+	defer func() { err = errors.Join(err, c.Stop()) }()
+	return use(c)
+}
+
+type devOptions struct{ localOptions }
+
+func (o *devOptions) addFlags(f *pflag.FlagSet) {
+	o.localOptions.addFlags(f)
+	f.StringVar(&o.listen, "listen", "", "`NETWORK` of the cluster: the first three numbers of its addresses (default: a free one, 127.x.y)")
+}
+
+func newDev(io_ stdio) *cobra.Command {
+	o := devOptions{localOptions{stdio: io_}}
+	return command(&cobra.Command{Use: "dev", Short: "Run a whole cluster on this machine until Ctrl-C"}, &o, runDev)
+}
+
+func runDev(ctx context.Context, o devOptions) error {
+	return o.with(ctx, func(c *localcluster.Cluster) error {
+		o.welcome(c, o.out)
+		<-ctx.Done()
+		fmt.Fprintln(o.out, "\nStopping.")
+		return nil
+	})
+}
+
+// welcome says where the cluster is and how to use it.
+func (o *localOptions) welcome(c *localcluster.Cluster, w io.Writer) {
+	fmt.Fprintf(w, "A cluster of %s is up.\n\n", cluster.Count(c.Nodes, "node"))
 	table(w, "NODE\tADDRESS\tLOG", func(row func(...any)) {
 		row("control", c.ControlAddress(), filepath.Join(c.Dir, "control.log"))
 		for _, name := range c.NodeNames() {
@@ -90,7 +94,4 @@ In another shell:
 
 Ctrl-C ends it%s.
 `, c.ControlAddress(), c.PKI(), c.Binary, c.Binary, map[bool]string{true: " and removes its data"}[o.data == ""])
-	<-ctx.Done()
-	fmt.Fprintln(w, "\nStopping.")
-	return stop()
 }

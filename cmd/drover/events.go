@@ -1,37 +1,33 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drover/drover/cluster"
 )
 
 type eventsOptions struct {
-	connectOptions
-	outputOptions
+	remoteOptions
 	follow bool
 }
 
-func newEvents(io_ stdio) *cobra.Command {
-	var o eventsOptions
-	c := &cobra.Command{
-		Use:   "events",
-		Short: "Show what has happened; with -f, go on as it happens",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return runEvents(c, o, io_.out) },
-	}
-	o.connectOptions.addFlags(c.Flags())
-	o.outputOptions.addFlags(c.Flags())
-	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on until interrupted; one JSON object per line with -o json")
-	return c
+func (o *eventsOptions) addFlags(f *pflag.FlagSet) {
+	o.remoteOptions.addFlags(f)
+	f.BoolVarP(&o.follow, "follow", "f", false, "go on until interrupted; one JSON object per line with -o json")
 }
 
-func runEvents(c *cobra.Command, o eventsOptions, w io.Writer) error {
+func newEvents(io_ stdio) *cobra.Command {
+	o := eventsOptions{remoteOptions: remoteOptions{stdio: io_}}
+	return command(&cobra.Command{Use: "events", Short: "Show what has happened; with -f, go on as it happens"}, &o, runEvents)
+}
+
+func runEvents(ctx context.Context, o eventsOptions) error {
 	control, err := o.client()
 	if err != nil {
 		return err
@@ -42,7 +38,7 @@ func runEvents(c *cobra.Command, o eventsOptions, w io.Writer) error {
 		if first {
 			wait = 0
 		}
-		events, err := control.Events(c.Context(), since, wait)
+		events, err := control.Events(ctx, since, wait)
 		if err != nil {
 			return err
 		}
@@ -50,14 +46,14 @@ func runEvents(c *cobra.Command, o eventsOptions, w io.Writer) error {
 			since = events[len(events)-1].ID
 		}
 		if !o.follow {
-			return o.print(w, events, func(w io.Writer) { printEvents(w, events) })
+			return o.print(o.out, events, func(w io.Writer) { printEvents(w, events) })
 		}
 		if !o.json() {
-			printEvents(w, events)
+			printEvents(o.out, events)
 			continue
 		}
 		for _, e := range events {
-			if err := json.NewEncoder(w).Encode(e); err != nil {
+			if err := writeJSON(o.out, e, ""); err != nil {
 				return err
 			}
 		}
@@ -66,6 +62,6 @@ func runEvents(c *cobra.Command, o eventsOptions, w io.Writer) error {
 
 func printEvents(w io.Writer, events []cluster.Event) {
 	for _, e := range events {
-		fmt.Fprintf(w, "%s  %-12s %s\n", e.Time.Local().Format(time.DateTime), e.Kind, e.Message)
+		fmt.Fprintf(w, "%s  %-12s %s\n", e.Time.Local().Format(time.DateTime), inLine(e.Kind), inLine(e.Message))
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,27 +13,33 @@ import (
 	"github.com/drover/drover/control/wire"
 )
 
+type knownHostsOptions struct {
+	stdio
+	connectOptions
+	nodes []string // all, if there are none
+}
+
 func newNodeKnownHosts(io_ stdio) *cobra.Command {
-	var connect connectOptions
-	c := &cobra.Command{
+	o := knownHostsOptions{stdio: io_}
+	return command(&cobra.Command{
 		Use:   "known-hosts [NODE...]",
 		Short: "Print the nodes' keys for the known_hosts of OpenSSH",
 		Long: `Print what the cluster's records say of the keys of the nodes' transfer servers, as lines for the
 known_hosts of OpenSSH: of all nodes, or of those given by name, address or id.`,
-		RunE: func(c *cobra.Command, args []string) error {
-			control, err := connect.client()
-			if err != nil {
-				return err
-			}
-			nodes, err := control.Nodes(c.Context())
-			if err != nil {
-				return err
-			}
-			return printKnownHosts(io_.out, nodes, args)
-		},
+		Args: func(_ *cobra.Command, args []string) error { o.nodes = args; return nil },
+	}, &o, runNodeKnownHosts)
+}
+
+func runNodeKnownHosts(ctx context.Context, o knownHostsOptions) error {
+	control, err := o.client()
+	if err != nil {
+		return err
 	}
-	connect.addFlags(c.Flags())
-	return c
+	nodes, err := control.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	return printKnownHosts(o.out, nodes, o.nodes)
 }
 
 // printKnownHosts prints the lines of the wanted nodes, or of all that have a transfer server. One

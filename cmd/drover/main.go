@@ -35,11 +35,12 @@ func main() {
 
 // run executes one command line and prints its error, if any, with its hint.
 func run(ctx context.Context, args []string, io stdio) error {
+	io.out, io.err = &printable{w: io.out}, &printable{w: io.err}
 	root := newRoot(io)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.Is(err, errChanges) {
-		fmt.Fprintf(io.err, "drover: %v\n", err)
+		fmt.Fprintf(io.err, "drover: %s\n", said(ctx, err))
 		if hint := cluster.Hint(err); hint != "" {
 			fmt.Fprintf(io.err, "hint: %s\n", hint)
 		}
@@ -47,33 +48,17 @@ func run(ctx context.Context, args []string, io stdio) error {
 	return err
 }
 
-// Exit codes. Scripts rely on them.
-//
-//	0  it worked; for plan: there is nothing to do
-//	1  it did not work
-//	2  for plan: there are changes
-//	3  the input is not valid, and trying again will not help
-//	4  the control service cannot be reached, or the wait timed out
-//	130 interrupted
-func exitCode(err error) int {
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, errChanges):
-		return 2
-	case errors.Is(err, context.Canceled):
-		return 130
-	case errors.Is(err, cluster.ErrInvalid), errors.Is(err, cluster.ErrNotFound), errors.Is(err, cluster.ErrUnsupported):
-		return 3
-	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return 4
-	default:
-		return 1
+// said is what people are told of an error. Who interrupts a command knows that, and not which of its
+// requests it was in.
+func said(ctx context.Context, err error) string {
+	if waited := (*notWaiting)(nil); ctx.Err() != nil && errors.Is(err, ctx.Err()) && !errors.As(err, &waited) {
+		return "interrupted"
 	}
+	return cluster.Message(err)
 }
 
 func newRoot(io stdio) *cobra.Command {
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:   "drover",
 		Short: "Move stateful applications, with their data, between hosts while clients stay connected",
 		Long: `Drover moves stateful applications, with their data, between hosts while clients stay connected.
@@ -83,10 +68,14 @@ Keep a cluster:    drover dev
 Then:              drover deploy application.yml deployment.yml`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}
+	})
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
+	root.SetHelpTemplate(root.HelpTemplate() + exitCodes)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return cluster.WithHint(fmt.Errorf("%w: %w", cluster.ErrInvalid, err), "its flags are listed by: "+c.CommandPath()+" --help")
+	})
 	root.AddGroup(&cobra.Group{ID: "try", Title: "Try it:"}, &cobra.Group{ID: "use", Title: "Use a cluster:"},
 		&cobra.Group{ID: "role", Title: "Run a cluster:"})
 	add := func(group string, commands ...*cobra.Command) {
@@ -96,8 +85,8 @@ Then:              drover deploy application.yml deployment.yml`,
 		}
 	}
 	add("try", newDemo(io), newDev(io))
-	add("use", newDeploy(io), newPlan(io), newStatus(io), newMove(io), newVolume(io), newNode(io), newKey(io), newLogs(io), newEvents(io))
+	add("use", newDeploy(io), newPlan(io), newStatus(io), newMove(io), newVolume(io), newSnapshot(io), newNode(io), newUser(io), newKey(io), newLogs(io), newEvents(io))
 	add("role", newControl(io), newAgent(io), newPlugin(io), newProxy(io))
-	root.AddCommand(newVersion(io), newLedger(), newSandbox())
+	root.AddCommand(newVersion(io), newLedger(io), newSandbox(io))
 	return root
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -15,42 +16,41 @@ import (
 	"github.com/drover/drover/control/wire"
 )
 
+type nodeInspectOptions struct {
+	remoteOptions
+	node string
+}
+
 func newNodeInspect(io_ stdio) *cobra.Command {
-	var connect connectOptions
-	var output outputOptions
-	c := &cobra.Command{
-		Use:   "inspect NODE",
-		Short: "Show all that is known of a node, given by name, address or id",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			control, err := connect.client()
-			if err != nil {
-				return err
-			}
-			nodes, err := control.Nodes(c.Context())
-			if err != nil {
-				return err
-			}
-			volumes, err := control.Volumes(c.Context())
-			if err != nil {
-				return err
-			}
-			i := slices.IndexFunc(nodes, func(n wire.NodeStatus) bool {
-				return slices.Contains([]string{string(n.Node.ID), n.Node.Name, n.Node.Address}, args[0])
-			})
-			if i < 0 {
-				return fmt.Errorf("node %q: %w; drover node ls lists them", args[0], cluster.ErrNotFound)
-			}
-			return output.print(io_.out, nodes[i], func(w io.Writer) { printNode(w, nodes[i], nodes, volumes) })
-		},
+	o := nodeInspectOptions{remoteOptions: remoteOptions{stdio: io_}}
+	return command(&cobra.Command{Use: "inspect NODE", Short: "Show all that is known of a node, given by name, address or id"},
+		&o, runNodeInspect, &o.node)
+}
+
+func runNodeInspect(ctx context.Context, o nodeInspectOptions) error {
+	control, err := o.client()
+	if err != nil {
+		return err
 	}
-	connect.addFlags(c.Flags())
-	output.addFlags(c.Flags())
-	return c
+	nodes, err := control.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	volumes, err := control.Volumes(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(nodes, func(n wire.NodeStatus) bool {
+		return slices.Contains([]string{string(n.Node.ID), n.Node.Name, n.Node.Address}, o.node)
+	})
+	if i < 0 {
+		return fmt.Errorf("node %q: %w; drover node ls lists them", o.node, cluster.ErrNotFound)
+	}
+	return o.print(o.out, nodes[i], func(w io.Writer) { printNode(w, nodes[i], nodes, volumes) })
 }
 
 func printNode(w io.Writer, n wire.NodeStatus, nodes []wire.NodeStatus, volumes []wire.VolumeStatus) {
-	line := func(what, text string) { fmt.Fprintf(w, "%-12s %s\n", what, text) }
+	line := func(what, text string) { fmt.Fprintf(w, "%-12s %s\n", what, inLine(text)) }
 	line("node", n.Node.Name)
 	line("id", string(n.Node.ID))
 	line("state", fmt.Sprintf("%s, heard %s", nodeWord(n), ago(n.Heard)))
@@ -62,7 +62,7 @@ func printNode(w io.Writer, n wire.NodeStatus, nodes []wire.NodeStatus, volumes 
 	line("labels", labels(n.Node.Labels))
 	line("runtime", dash(n.Node.Runtime))
 	line("backend", fmt.Sprintf("%s, %s free", dash(n.Node.Backend), bytes(n.State.FreeBytes)))
-	line("abilities", dash(strings.Join(n.Node.Abilities, ", ")))
+	line("abilities", dash(strings.Join(n.Node.Capabilities, ", ")))
 	line("trash", long(n.Node.TrashGrace))
 	for _, feature := range slices.Sorted(maps.Keys(n.Node.Features)) {
 		line("feature", feature+": "+n.Node.Features[feature])
@@ -81,7 +81,7 @@ func printNodeWork(w io.Writer, n wire.NodeStatus, volumes []wire.VolumeStatus) 
 	}
 	fmt.Fprintln(w)
 	if why := n.State.VolumesUnknown; why != "" {
-		fmt.Fprintf(w, "it cannot see its volumes: %s\n", why)
+		fmt.Fprintf(w, "it cannot see its volumes: %s\n", inLine(why))
 	} else {
 		table(w, "COPY OF\tROLE\tEPOCH\tOPEN\tUSED\tPATH\tWARNING", func(row func(...any)) {
 			for _, v := range n.State.Volumes {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"text/tabwriter"
 	"time"
 
@@ -35,12 +36,23 @@ func (o *outputOptions) print(w io.Writer, v any, text func(io.Writer)) error {
 		return err
 	}
 	if o.json() {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(v)
+		return writeJSON(w, v, "  ")
 	}
 	text(w)
 	return nil
+}
+
+// writeJSON writes a value for programs, and a line's end.
+func writeJSON(w io.Writer, v any, indent string) error {
+	text, err := json.MarshalIndent(v, "", indent)
+	if indent == "" {
+		text, err = json.Marshal(v)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, durationsAsText(string(text), reflect.TypeOf(v)))
+	return err
 }
 
 // table writes rows in aligned columns.
@@ -52,7 +64,7 @@ func table(w io.Writer, header string, rows func(row func(columns ...any))) {
 			if i > 0 {
 				fmt.Fprint(t, "\t")
 			}
-			fmt.Fprint(t, c)
+			fmt.Fprint(t, inLine(fmt.Sprint(c)))
 		}
 		fmt.Fprintln(t)
 	})

@@ -12,8 +12,8 @@ import (
 )
 
 type planOptions struct {
-	connectOptions
-	outputOptions
+	remoteOptions
+	application, deployment string
 }
 
 type planReport struct {
@@ -22,25 +22,17 @@ type planReport struct {
 }
 
 func newPlan(io_ stdio) *cobra.Command {
-	var o planOptions
-	c := &cobra.Command{
+	o := planOptions{remoteOptions: remoteOptions{stdio: io_}}
+	return command(&cobra.Command{
 		Use:   "plan APPLICATION.YML DEPLOYMENT.YML",
 		Short: "Show what a deploy of two files would do, step by step; change nothing",
 		Long: `Show what a deploy of two files would do, step by step with reasons, and change nothing. Exit status 0:
 there is nothing to do; 2: there are changes.`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(c *cobra.Command, args []string) error { return runPlan(c.Context(), o, args[0], args[1], io_.out) },
-	}
-	o.connectOptions.addFlags(c.Flags())
-	o.outputOptions.addFlags(c.Flags())
-	return c
+	}, &o, runPlan, &o.application, &o.deployment)
 }
 
-func runPlan(ctx context.Context, o planOptions, application, deployment string, w io.Writer) error {
-	if err := o.check(); err != nil {
-		return err
-	}
-	files, err := deploy.Read(application, deployment)
+func runPlan(ctx context.Context, o planOptions) error {
+	files, err := deploy.Read(o.application, o.deployment)
 	if err != nil {
 		return err
 	}
@@ -58,7 +50,7 @@ func runPlan(ctx context.Context, o planOptions, application, deployment string,
 			return err
 		}
 	}
-	if err := o.print(w, report, func(w io.Writer) { printPlan(w, report) }); err != nil {
+	if err := o.print(o.out, report, func(w io.Writer) { printPlan(w, report) }); err != nil {
 		return err
 	}
 	if len(changes) > 0 {

@@ -12,41 +12,44 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/client"
-	"github.com/drover/drover/convergence/courier"
-	"github.com/drover/drover/convergence/local"
+	"github.com/drover/drover/convergence/agentsocket"
+	"github.com/drover/drover/convergence/dockervolume"
 	"github.com/drover/drover/internal/pki"
 	"github.com/drover/drover/volume/plugin"
 )
 
 type pluginOptions struct {
+	stdio
 	data, pki, control, socket string
 	logging                    logOptions
 }
 
-func newPlugin(io stdio) *cobra.Command {
-	var o pluginOptions
-	c := &cobra.Command{
-		Use:   "plugin",
-		Short: "Run the Docker volume plugin of this host alone, so that it outlives the agent",
-		Long: `Run the Docker volume plugin of this host, beside its agent. The engine lists and inspects volumes also
-while the agent is not there. An agent with --plugin runs one by itself.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runPlugin(c.Context(), o, o.logging.logger(io.err)) },
-	}
-	f := c.Flags()
+func (o *pluginOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.control, "control", "localhost:4523", "`HOST:PORT` of the control service")
 	f.StringVar(&o.data, "data", "/var/lib/drover", "`DIR`ectory of the agent's state")
 	f.StringVar(&o.pki, "pki", "/etc/drover/pki", "`DIR`ectory with cluster.crt, plugin.crt and plugin.key")
 	f.StringVar(&o.socket, "socket", plugin.Socket, "`PATH` where the engine looks for the plugin")
 	o.logging.addFlags(f)
-	return c
 }
 
-func runPlugin(ctx context.Context, o pluginOptions, log *slog.Logger) error {
+func newPlugin(io_ stdio) *cobra.Command {
+	o := pluginOptions{stdio: io_}
+	return command(&cobra.Command{
+		Use:   "plugin",
+		Short: "Run the Docker volume plugin of this host alone, so that it outlives the agent",
+		Long: `Run the Docker volume plugin of this host, beside its agent. The engine lists and inspects volumes also
+while the agent is not there. An agent with --plugin runs one by itself. A socket that systemd passes on is used in
+place of --socket.`,
+	}, &o, runPlugin)
+}
+
+func runPlugin(ctx context.Context, o pluginOptions) error {
+	log := o.logging.logger(o.err)
 	id, err := pki.PluginIDIn(o.pki)
 	if err != nil {
 		return cluster.WithHint(err, "an identity that an older version made has none for the plugin; `drover node add` adds it")
@@ -55,12 +58,21 @@ func runPlugin(ctx context.Context, o pluginOptions, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	c := courier.New(&courier.Courier{Node: id, Control: control, Agent: local.Client{Dir: o.data}, Dir: o.data, Log: log})
+	c := dockervolume.New(&dockervolume.Host{Node: id, Control: control, Agent: agentsocket.Client{Dir: o.data}, Dir: o.data, Log: log})
 	driver := &plugin.Driver{Cluster: c, Log: log}
+	listener, err := plugin.Activated()
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.Run(ctx) })
-	group.Go(func() error { return driver.Serve(ctx, o.socket) })
-	log.Info("the Docker plugin is up", "socket", o.socket)
+	group.Go(func() error {
+		if listener != nil {
+			return driver.ServeOn(ctx, listener)
+		}
+		return driver.Serve(ctx, o.socket)
+	})
+	log.Info("the Docker plugin is up", "socket", o.socket, "activated", listener != nil)
 	switch err := group.Wait(); {
 	case errors.Is(err, plugin.ErrReplaced):
 		log.Info("another plugin has taken over the socket")

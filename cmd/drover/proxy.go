@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/client"
@@ -17,21 +18,14 @@ import (
 )
 
 type proxyOptions struct {
+	stdio
 	name, address, pki, control string
 	patience, drain             time.Duration
 	logging                     logOptions
 }
 
-func newProxy(io stdio) *cobra.Command {
-	var o proxyOptions
-	c := &cobra.Command{
-		Use:   "proxy",
-		Short: "Run the routing proxy alone, on a host without applications",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return runProxy(c.Context(), o, io) },
-	}
+func (o *proxyOptions) addFlags(f *pflag.FlagSet) {
 	hostname, _ := os.Hostname() // only a default
-	f := c.Flags()
 	f.StringVar(&o.name, "name", hostname, "`NAME` of this node")
 	f.StringVar(&o.address, "address", "", "`IP` address that clients reach this node at (required)")
 	f.StringVar(&o.control, "control", "localhost:4523", "`HOST:PORT` of the control service")
@@ -39,10 +33,14 @@ func newProxy(io stdio) *cobra.Command {
 	f.DurationVar(&o.patience, "hold-patience", 30*time.Second, "how long new connections are kept waiting")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long open connections to a former endpoint may go on")
 	o.logging.addFlags(f)
-	return c
 }
 
-func runProxy(ctx context.Context, o proxyOptions, io stdio) error {
+func newProxy(io_ stdio) *cobra.Command {
+	o := proxyOptions{stdio: io_}
+	return command(&cobra.Command{Use: "proxy", Short: "Run the routing proxy alone, on a host without applications"}, &o, runProxy)
+}
+
+func runProxy(ctx context.Context, o proxyOptions) error {
 	if net.ParseIP(o.address) == nil {
 		return fmt.Errorf("%w: --address %q: want the IP address of this node", cluster.ErrInvalid, o.address)
 	}
@@ -54,7 +52,7 @@ func runProxy(ctx context.Context, o proxyOptions, io stdio) error {
 	if err != nil {
 		return err
 	}
-	log := o.logging.logger(io.err).With("node", o.name)
+	log := o.logging.logger(o.err).With("node", o.name)
 	routes := &proxy.Proxy{Address: o.address, Patience: o.patience, Drain: o.drain, Log: log}
 	defer routes.Close(canceled())
 	gateway := &convergence.Gateway{Control: control, Routes: routes, Log: log,

@@ -1,14 +1,23 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+type sandboxOptions struct{ stdio }
+
+func (*sandboxOptions) addFlags(*pflag.FlagSet) {}
 
 // newSandbox is the program of the containers that hold an application's network: it waits.
-func newSandbox() *cobra.Command {
-	return &cobra.Command{
-		Use:    "sandbox",
-		Short:  "Hold the network of an application until it is ended",
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		Run:    func(c *cobra.Command, _ []string) { <-c.Context().Done() },
-	}
+func newSandbox(io_ stdio) *cobra.Command {
+	return command(&cobra.Command{Use: "sandbox", Short: "Hold the network of an application until it is ended", Hidden: true},
+		&sandboxOptions{io_}, runSandbox)
+}
+
+func runSandbox(ctx context.Context, _ sandboxOptions) error {
+	<-ctx.Done()
+	return nil
 }

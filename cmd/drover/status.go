@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -14,28 +16,29 @@ import (
 	"github.com/drover/drover/control/wire"
 )
 
+type statusOptions struct{ remoteOptions }
+
 func newStatus(io_ stdio) *cobra.Command {
-	var connect connectOptions
-	var output outputOptions
-	c := &cobra.Command{
+	o := statusOptions{remoteOptions{stdio: io_}}
+	return command(&cobra.Command{
 		Use:   "status",
 		Short: "Show nodes, applications, volumes and moves on one screen",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			control, err := connect.client()
-			if err != nil {
-				return err
-			}
-			status, err := control.Status(c.Context())
-			if err != nil {
-				return err
-			}
-			return output.print(io_.out, status, func(w io.Writer) { (&statusScreen{status: status, w: w}).print() })
-		},
+		Long: `Show nodes, applications, volumes and moves on one screen, what is missing until the cluster has converged, and
+conflicts with their ways out. Of the moves it shows those that are open and the last five that have ended;
+"drover move ls" lists all.`,
+	}, &o, runStatus)
+}
+
+func runStatus(ctx context.Context, o statusOptions) error {
+	control, err := o.client()
+	if err != nil {
+		return err
 	}
-	connect.addFlags(c.Flags())
-	output.addFlags(c.Flags())
-	return c
+	status, err := control.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return o.print(o.out, status, func(w io.Writer) { (&statusScreen{status: status, w: w}).print() })
 }
 
 // A statusScreen prints a status for people.
@@ -48,11 +51,12 @@ func (s *statusScreen) print() {
 	if s.status.Converged {
 		fmt.Fprintf(s.w, "converged, revision %d\n\n", s.status.Revision)
 	} else {
-		fmt.Fprintf(s.w, "not converged, revision %d:\n  %s\n\n", s.status.Revision, strings.Join(s.status.Pending, "\n  "))
+		fmt.Fprintf(s.w, "not converged, revision %d:\n%s\n", s.status.Revision, pendingText(s.status))
 	}
 	s.nodes()
 	s.applications()
 	s.volumes()
+	s.kept()
 	s.moves()
 	s.conflicts()
 }
@@ -74,14 +78,14 @@ func (s *statusScreen) applications() {
 		for _, name := range slices.Sorted(maps.Keys(s.status.Configuration.Applications)) {
 			app := s.status.Configuration.Applications[name]
 			node, state := s.where(app)
-			row(name, node, appWord(state), ports(app), dash(state.Reason))
+			row(name, node, appWord(state), ports(app), dash(cmp.Or(state.Reason, state.Settling)))
 		}
 	})
 }
 
 // where returns the name of the node that should run the application now, and what that node
 // says of it.
-func (s *statusScreen) where(app cluster.Application) (string, cluster.ApplicationState) {
+func (s *statusScreen) where(app cluster.Application) (string, cluster.Instance) {
 	id := app.Node
 	if app.Volume != nil {
 		if o, ok := s.status.Ownerships[app.Volume.Volume]; ok {
@@ -97,9 +101,18 @@ func (s *statusScreen) where(app cluster.Application) (string, cluster.Applicati
 				return n.Node.Name, a
 			}
 		}
-		return n.Node.Name, cluster.ApplicationState{}
+		return n.Node.Name, cluster.Instance{}
 	}
-	return dash(id), cluster.ApplicationState{}
+	return nodeName(s.named(), id), cluster.Instance{}
+}
+
+// named returns the nodes, and those that were removed, of which only the names are known.
+func (s *statusScreen) named() []wire.NodeStatus {
+	nodes := slices.Clip(s.status.Nodes)
+	for id, name := range s.status.Removed {
+		nodes = append(nodes, wire.NodeStatus{Node: cluster.Node{ID: id, Name: name + " (removed)"}})
+	}
+	return nodes
 }
 
 func (s *statusScreen) volumes() {
@@ -115,7 +128,7 @@ func (s *statusScreen) volumes() {
 			}
 			o := s.status.Ownerships[id]
 			used, copies, warning := s.copies(id, o.Owner)
-			row(volumeName(v), nodeName(s.status.Nodes, o.Owner), o.Epoch, bytes(used), limit(v.MaximumSize), copies, dash(warning))
+			row(volumeName(v), nodeName(s.named(), o.Owner), o.Epoch, bytes(used), limit(v.MaximumSize), copies, dash(warning))
 		}
 	})
 }
@@ -137,39 +150,57 @@ func (s *statusScreen) copies(id cluster.VolumeID, owner cluster.NodeID) (used i
 	return used, dash(strings.Join(names, ", ")), warning
 }
 
+// kept shows the data of applications that are in no volume and that nothing uses.
+func (s *statusScreen) kept() {
+	if !slices.ContainsFunc(s.status.Nodes, func(n wire.NodeStatus) bool { return len(n.State.Kept) > 0 }) {
+		return
+	}
+	fmt.Fprintln(s.w)
+	table(s.w, "DATA IN NO VOLUME OF\tNODE\tPATH\tDOCKER VOLUME", func(row func(...any)) {
+		for _, n := range s.status.Nodes {
+			for _, k := range n.State.Kept {
+				row(k.Application, n.Node.Name, k.Path, k.Volume)
+			}
+		}
+	})
+}
+
 func (s *statusScreen) moves() {
 	if len(s.status.Moves) == 0 {
 		return
 	}
 	fmt.Fprintln(s.w)
-	table(s.w, "MOVE\tOF\tFROM\tTO\tPHASE\tATTEMPT\tSHIPPED\tPAUSE\tREASON", func(row func(...any)) {
-		for _, m := range s.status.Moves {
-			row(short(m.ID), moveSubject(m), nodeName(s.status.Nodes, m.From), nodeName(s.status.Nodes, m.To), m.Phase, m.Attempt,
-				bytes(m.Figures.PrecopiedBytes()+m.Figures.Final.Bytes), m.Figures.Pause.Round(time.Millisecond), dash(moveReason(m)))
-		}
-	})
+	printMoves(s.w, s.status.Moves, s.named())
 }
 
 func (s *statusScreen) conflicts() {
 	for _, n := range s.status.Nodes {
 		for _, c := range n.State.Conflicts {
-			fmt.Fprintf(s.w, "\nCONFLICT on %s: %s\n", n.Node.Name, c.What)
+			fmt.Fprintf(s.w, "\nCONFLICT on %s: %s\n", n.Node.Name, inLine(c.What))
 			for _, way := range c.WaysOut {
-				fmt.Fprintf(s.w, "  - %s\n", way)
+				fmt.Fprintf(s.w, "  - %s\n", inLine(way))
 			}
 		}
 		for _, step := range n.State.Steps {
 			if step.Error != "" {
-				fmt.Fprintf(s.w, "\nFAILED on %s: %s %s: %s (again at %s)\n", n.Node.Name, step.Kind, step.Subject, step.Error,
+				fmt.Fprintf(s.w, "\nFAILED on %s: %s %s: %s (again at %s)\n", n.Node.Name, step.Kind, s.called(step.Subject), inLine(step.Error),
 					step.Retry.Local().Format(time.TimeOnly))
 			}
 		}
 	}
 }
 
+// called names what a step is about: an application, or a volume by its id.
+func (s *statusScreen) called(subject string) string {
+	if v, ok := s.status.Configuration.Volumes[cluster.VolumeID(subject)]; ok {
+		return volumeName(v)
+	}
+	return subject
+}
+
 func moveReason(m cluster.Move) string {
 	if m.Phase == cluster.PhaseDone {
-		return ""
+		return proofOf(m)
 	}
 	reason := m.Reason
 	if m.Phase == cluster.PhaseWaiting && !m.NotBefore.IsZero() {
@@ -178,11 +209,26 @@ func moveReason(m cluster.Move) string {
 	return reason
 }
 
+// proofOf says in short what showed that both copies are equal.
+func proofOf(m cluster.Move) string {
+	if m.Stats.Accepted != "" {
+		return "no proof: " + m.Stats.Accepted
+	}
+	proof := m.Stats.Proof
+	if algorithm, digest, ok := strings.Cut(proof, " "); ok && algorithm == "sha256" {
+		proof = algorithm + " " + short(digest) // the event has all of it
+	}
+	if proof == "" {
+		return ""
+	}
+	return "proof: " + proof
+}
+
 func moveSubject(m cluster.Move) string {
 	if m.Application != "" {
 		return string(m.Application)
 	}
-	return "volume " + short(m.Volume)
+	return "volume " + cmp.Or(m.Name, short(m.Volume))
 }
 
 func nodeWord(n wire.NodeStatus) string {
@@ -192,7 +238,7 @@ func nodeWord(n wire.NodeStatus) string {
 	return "not heard of"
 }
 
-func appWord(a cluster.ApplicationState) string {
+func appWord(a cluster.Instance) string {
 	switch {
 	case a.Healthy:
 		return "running"

@@ -7,28 +7,21 @@ import (
 	"io"
 	"time"
 
-	"github.com/spf13/pflag"
-
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/client"
 	"github.com/drover/drover/control/wire"
 )
 
-// waitOptions are how long to wait for a node.
-type waitOptions struct{ timeout time.Duration }
-
-func (o *waitOptions) addFlags(f *pflag.FlagSet) {
-	f.DurationVar(&o.timeout, "timeout", 0, "wait no longer than this (0: until it is done)")
+// await waits until a volume is as it shall be, and says on w what stands in the way.
+func (o waitOptions) await(ctx context.Context, control *client.Client, v wire.VolumeStatus, w io.Writer, hint string, done func(wire.VolumeStatus) bool) (wire.VolumeStatus, error) {
+	err := o.wait(ctx, "the node goes on with volume "+volumeName(v.Volume), hint, func(ctx context.Context) (err error) {
+		v, err = awaitVolume(ctx, control, v, w, done)
+		return err
+	})
+	return v, err
 }
 
-// await waits until a volume is as it shall be, and says on w what stands in the way. To stop
-// waiting stops nothing else.
-func (o waitOptions) await(ctx context.Context, control *client.Client, v wire.VolumeStatus, w io.Writer, done func(wire.VolumeStatus) bool) (wire.VolumeStatus, error) {
-	if o.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.timeout)
-		defer cancel()
-	}
+func awaitVolume(ctx context.Context, control *client.Client, v wire.VolumeStatus, w io.Writer, done func(wire.VolumeStatus) bool) (wire.VolumeStatus, error) {
 	said, before := map[string]bool{}, map[string]bool{}
 	for !done(v) {
 		if v.Volume.Deleted {
@@ -49,7 +42,7 @@ func (o waitOptions) await(ctx context.Context, control *client.Client, v wire.V
 		before = now
 		select {
 		case <-ctx.Done():
-			return v, fmt.Errorf("wait for volume %s: %w", volumeName(v.Volume), ctx.Err())
+			return v, ctx.Err()
 		case <-time.After(200 * time.Millisecond):
 		}
 		if v, err = control.Volume(ctx, string(v.Volume.ID)); err != nil {
@@ -65,7 +58,7 @@ func obstacles(v wire.VolumeStatus, nodes []wire.NodeStatus) []string {
 	owner := cmp.Or(v.Ownership.Owner, v.Volume.Primary)
 	for _, n := range nodes {
 		add := func(format string, args ...any) {
-			lines = append(lines, n.Node.Name+": "+fmt.Sprintf(format, args...))
+			lines = append(lines, n.Node.Name+": "+inLine(fmt.Sprintf(format, args...)))
 		}
 		if n.Node.ID != owner && v.Ownership.Owner != "" {
 			continue

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
 	"github.com/drover/drover/internal/pki"
 )
 
@@ -48,4 +49,15 @@ func identify(r *http.Request) (pki.Identity, error) {
 		return pki.Identity{}, fmt.Errorf("%w: no verified client certificate", cluster.ErrForbidden)
 	}
 	return pki.IdentityOf(r.TLS.VerifiedChains[0][0])
+}
+
+// callerOf returns who asks for something, for the records. A node asks for nothing: it tells.
+func callerOf(who pki.Identity) wire.Caller {
+	switch who.Role {
+	case pki.RoleUser:
+		return wire.Caller{User: who.Name}
+	case pki.RolePlugin:
+		return wire.Caller{Node: who.NodeID()}
+	}
+	return wire.Caller{}
 }

@@ -17,12 +17,14 @@ import (
 const rules = `
 u a b p  GET    /v1/drover
 u - - -  GET    /v1/status
+u - - -  GET    /v1/backup
 u - - -  GET    /v1/configuration
 u - - -  PUT    /v1/configuration
 u - - -  POST   /v1/preview
 u a b p  GET    /v1/nodes
 - a - -  PUT    /v1/nodes/:node
 - a - -  PUT    /v1/nodes/:node/state
+- a - -  POST   /v1/nodes/:node/heartbeat
 - a - -  GET    /v1/nodes/:node/slice
 - a - -  POST   /v1/nodes/:node/events
 u - - -  GET    /v1/applications/:application/logs
@@ -38,7 +40,7 @@ u - - -  POST   /v1/moves/:move/abort
 - a b -  POST   /v1/moves/:move/commit
 - a b -  POST   /v1/moves/:move/failed
 u a b p  GET    /v1/volumes
-u a b p  GET    /v1/catalogue
+u a b p  GET    /v1/volume-changes
 u a b p  GET    /v1/volumes/:volume
 u a b p  GET    /v1/volumes/:volume/snapshots
 u - - -  POST   /v1/volumes/:volume/snapshots
@@ -47,10 +49,18 @@ u - - p  POST   /v1/volumes
 u - - p  DELETE /v1/volumes/:volume
 u - - -  POST   /v1/volumes/:volume/resize
 u - - -  POST   /v1/volumes/:volume/undelete
+u - - -  POST   /v1/volumes/:volume/takeover
 u - - -  POST   /v1/volumes/:volume/rollback
+u - - -  POST   /v1/nodes/:node/removal
+u - - -  GET    /v1/removed-nodes
+u - - -  DELETE /v1/removed-nodes/:node
+u - - -  GET    /v1/recovery
+u - - -  POST   /v1/recovery
 u - - -  GET    /v1/keys
 u - - -  PUT    /v1/keys/:key
 u - - -  DELETE /v1/keys/:key
+u - - -  GET    /v1/revocations
+u - - -  PUT    /v1/revocations/:user
 u - - -  GET    /v1/version
 u - - -  GET    /v1/configuration/datasets
 u - - -  POST   /v1/configuration/datasets
@@ -125,6 +135,21 @@ func TestNodesSpeakForThemselvesOnly(t *testing.T) {
 		}
 		if called := len(f.service.Calls()) > before; called != (tt.status == 204) {
 			t.Errorf("%s: the service was called: %v", tt.rule, called)
+		}
+	}
+}
+
+// TestARemovedNodeIsShutOut of every call, and so is its plugin.
+func TestARemovedNodeIsShutOut(t *testing.T) {
+	f := newFixture(t, api.Options{})
+	f.service.Set(func(w *apitest.World) { w.Removed = []cluster.RemovedNode{{ID: apitest.NodeA}} })
+	for line := range strings.Lines(strings.TrimSpace(rules)) {
+		fields := strings.Fields(line)
+		for i, cn := range []string{user, nodeA, nodeB, pluginA} {
+			w := f.do(cn, fields[4], strings.ReplaceAll(fields[5], ":node", string(apitest.NodeA)), "")
+			if out := w.Code == http.StatusGone; out != (fields[i] != "-" && (cn == nodeA || cn == pluginA)) {
+				t.Errorf("%s as %s: %d %s", line, cn, w.Code, w.Body)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -45,7 +46,12 @@ func newFixture(t testing.TB, o api.Options) *fixture {
 // do sends a request as the holder of a certificate. Headers are "Name: value".
 func (f *fixture) do(cn, method, path, body string, headers ...string) *httptest.ResponseRecorder {
 	f.t.Helper()
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	return f.send(cn, method, path, strings.NewReader(body), headers...)
+}
+
+// send is do with a body that may take its time.
+func (f *fixture) send(cn, method, path string, body io.Reader, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, body)
 	r.TLS = nil
 	if cn != "" {
 		cert := &x509.Certificate{Subject: pkix.Name{CommonName: cn}}

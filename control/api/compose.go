@@ -24,15 +24,20 @@ func (a *api) compose(c *gin.Context, _ pki.Identity) (reply, error) {
 	if err := flockerBody(c, flocker.Compose, &files); err != nil {
 		return reply{}, err
 	}
+	// Nobody's write waits for this.
+	deploy, err := a.Compose(files.Applications, files.Deployment)
+	if err != nil {
+		return reply{}, &flocker.Refusal{Status: http.StatusBadRequest, Description: cluster.Message(err)}
+	}
 	var nodes []cluster.Node
 	for _, n := range a.service.Nodes() {
 		nodes = append(nodes, n.Node)
 	}
 	return ok(nil), a.edit(c, func(current *cluster.Configuration) error {
-		next, err := a.Compose(files.Applications, files.Deployment, current.Clone(), nodes)
+		next, err := deploy(current.Clone(), nodes)
 		if err != nil {
 			// Whatever kind it is of, it is the author of the files who is told.
-			return &flocker.Refusal{Status: http.StatusBadRequest, Description: err.Error()}
+			return &flocker.Refusal{Status: http.StatusBadRequest, Description: cluster.Message(err)}
 		}
 		*current = next
 		return nil

@@ -14,6 +14,12 @@ func (a *api) version(*gin.Context, pki.Identity) (reply, error) { return ok(a.s
 
 func (a *api) status(*gin.Context, pki.Identity) (reply, error) { return ok(a.service.Status()), nil }
 
+func (a *api) backup(c *gin.Context, _ pki.Identity) (reply, error) {
+	data, err := a.service.Backup(c.Request.Context())
+	c.Header("Content-Type", "application/octet-stream")
+	return reply{text: data}, err
+}
+
 func (a *api) configuration(c *gin.Context, _ pki.Identity) (reply, error) {
 	configuration, revision := a.service.Configuration()
 	if c.GetHeader("If-None-Match") == wire.ETag(revision) {

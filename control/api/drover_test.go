@@ -74,12 +74,12 @@ func TestPollsWait(t *testing.T) {
 		changed        string // a part of the answer after the change
 		status         int    // without one
 	}{
-		{"a slice", nodeA, own + "?since=7&wait=20s", func(w *apitest.World) { w.Slice.Revision = 8 }, `"revision":8`, 304},
+		{"an assignment", nodeA, own + "?since=7&wait=20s", func(w *apitest.World) { w.Assignment.Revision = 8 }, `"revision":8`, 304},
 		{"a move", user, "/v1/moves/m?since=7&wait=20s", func(w *apitest.World) { w.MoveRevision = 8 }, `"id":"m"`, 304},
 		{"events", user, "/v1/events?since=7&wait=20s", func(w *apitest.World) { w.Events = []cluster.Event{{ID: 8}} }, `"id":8`, 200},
 	} {
 		world := func(w *apitest.World) {
-			w.Slice.Revision, w.MoveRevision = 7, 7
+			w.Assignment.Revision, w.MoveRevision = 7, 7
 			w.Moves = []cluster.Move{{ID: "m"}}
 			w.Events = []cluster.Event{{ID: 7}}
 		}
@@ -120,13 +120,13 @@ func TestPollsWait(t *testing.T) {
 	}
 }
 
-func TestMovesAndSlicesTellTheirRevision(t *testing.T) {
+func TestMovesAndAssignmentsTellTheirRevision(t *testing.T) {
 	f := newFixture(t, api.Options{})
 	f.service.Set(func(w *apitest.World) {
-		w.Slice.Revision, w.MoveRevision, w.Moves = 7, 9, []cluster.Move{{ID: "m"}}
+		w.Assignment.Revision, w.MoveRevision, w.Moves = 7, 9, []cluster.Move{{ID: "m"}}
 	})
 	if tag := f.do(nodeA, "GET", "/v1/nodes/"+string(apitest.NodeA)+"/slice", "").Header().Get("ETag"); tag != `"7"` {
-		t.Errorf("slice: tag %s", tag)
+		t.Errorf("assignment: tag %s", tag)
 	}
 	if tag := f.do(user, "GET", "/v1/moves/m", "").Header().Get("ETag"); tag != `"9"` {
 		t.Errorf("move: tag %s", tag)
@@ -191,6 +191,8 @@ func TestOrdersAboutVolumes(t *testing.T) {
 		{"POST", "/v1/volumes", `{"name": "data", "size": 5}`, 400},
 		{"POST", "/v1/volumes/data/resize", `{"maximum_size": 5}`, 200},
 		{"POST", "/v1/volumes/data/resize", `{"maximum_size": "5G"}`, 400},
+		{"POST", "/v1/volumes/data/takeover", `{"node": "b"}`, 200},
+		{"POST", "/v1/volumes/data/takeover", `{}x`, 400},
 		{"POST", "/v1/volumes/data/rollback", `{"snapshot": "s", "force": true}`, 200},
 		{"POST", "/v1/volumes/data/rollback", `{}x`, 400},
 		{"POST", "/v1/volumes/data/undelete", ``, 200},

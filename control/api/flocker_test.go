@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -90,20 +91,44 @@ func TestFlockersTranscripts(t *testing.T) {
 	}
 }
 
+type deployed = func(cluster.Configuration, []cluster.Node) (cluster.Configuration, error)
+
 // composed stands in for package deploy.
-func composed(applications, deployment json.RawMessage, current cluster.Configuration, _ []cluster.Node) (cluster.Configuration, error) {
+func composed(applications, deployment json.RawMessage) (deployed, error) {
 	if !strings.Contains(string(applications), `"applications"`) {
-		return current, errors.New("Application configuration has an error. Missing 'applications' key.")
+		return nil, errors.New("Application configuration has an error. Missing 'applications' key.")
 	}
-	current.Applications["composed"] = cluster.Application{Name: "composed", Image: "busybox", Node: apitest.NodeA}
-	return current, nil
+	return func(current cluster.Configuration, _ []cluster.Node) (cluster.Configuration, error) {
+		current.Applications["composed"] = cluster.Application{Name: "composed", Image: "busybox", Node: apitest.NodeA}
+		return current, nil
+	}, nil
+}
+
+// TestNobodyWaitsForFilesToBeRead: however long that takes, others write.
+func TestNobodyWaitsForFilesToBeRead(t *testing.T) {
+	reading, read := make(chan struct{}), make(chan struct{})
+	f := newFixture(t, api.Options{Compose: func(applications, deployment json.RawMessage) (deployed, error) {
+		close(reading)
+		<-read
+		return composed(applications, deployment)
+	}})
+	answer := make(chan *httptest.ResponseRecorder, 1)
+	go func() {
+		answer <- f.do(user, "POST", "/v1/configuration/_compose", `{"applications":{"applications":{}},"deployment":{}}`)
+	}()
+	<-reading
+	want(t, f.do(user, "POST", leases, `{"dataset_id":"`+id+`","node_uuid":"`+n1+`","expires":60}`), 201, "")
+	close(read)
+	want(t, <-answer, 200, "")
 }
 
 func TestComposeKnowsTheNodes(t *testing.T) {
 	var nodes []cluster.Node
-	f := newFixture(t, api.Options{Compose: func(_, _ json.RawMessage, c cluster.Configuration, known []cluster.Node) (cluster.Configuration, error) {
-		nodes = known
-		return c, nil
+	f := newFixture(t, api.Options{Compose: func(_, _ json.RawMessage) (deployed, error) {
+		return func(c cluster.Configuration, known []cluster.Node) (cluster.Configuration, error) {
+			nodes = known
+			return c, nil
+		}, nil
 	}})
 	f.service.Set(func(w *apitest.World) {
 		w.Nodes = []wire.NodeStatus{{Node: cluster.Node{ID: "x", Address: "10.0.0.1"}}}
@@ -201,10 +226,10 @@ func TestState(t *testing.T) {
 		w.Nodes = []wire.NodeStatus{{
 			Node: cluster.Node{ID: apitest.NodeA, Address: "10.0.0.1", Era: "e"},
 			State: cluster.NodeState{
-				Applications: []cluster.ApplicationState{{Name: "web", Running: true}},
-				Volumes: []cluster.VolumeState{
-					{Volume: id, Role: cluster.Primary, Epoch: 1, Open: true, Path: "/flocker/" + id, LimitSize: 1 << 30},
-					{Volume: "886e0000", Role: cluster.Replica, LimitSize: 1 << 30}},
+				Applications: []cluster.Instance{{Name: "web", Running: true}},
+				Volumes: []cluster.Copy{
+					{Volume: id, Role: cluster.Primary, Epoch: 1, Open: true, Path: "/flocker/" + id, MaximumSize: 1 << 30},
+					{Volume: "886e0000", Role: cluster.Replica, MaximumSize: 1 << 30}},
 			},
 			Live: true,
 		}}

@@ -16,7 +16,7 @@ import (
 	"github.com/drover/drover/internal/pki"
 )
 
-func (a *api) logs(c *gin.Context, _ pki.Identity) (reply, error) {
+func (a *api) logs(c *gin.Context, who pki.Identity) (reply, error) {
 	follow := false
 	if text := c.Query("follow"); text != "" {
 		var err error
@@ -24,8 +24,12 @@ func (a *api) logs(c *gin.Context, _ pki.Identity) (reply, error) {
 			return reply{}, fmt.Errorf("%w: follow %q: want true or false", cluster.ErrInvalid, text)
 		}
 	}
+	turnOf(c).rest()
 	node, output, err := a.service.Logs(c.Request.Context(), cluster.AppName(c.Param("application")), follow)
-	return reply{stream: output, node: node}, err
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{stream: a.revocable(output, who), node: node}, nil
 }
 
 // stream copies a reply to the client as it comes in. When it breaks off, the status has long been
@@ -34,10 +38,8 @@ func (a *api) stream(c *gin.Context, r reply) {
 	defer r.stream.Close()
 	// Nobody knows when the next line comes: a client that is gone must end the wait for it.
 	defer context.AfterFunc(c.Request.Context(), func() { r.stream.Close() })()
-	control := http.NewResponseController(c.Writer)
-	// A server's time-outs are for requests that end. Where there are none, none are in the way.
-	_ = control.SetWriteDeadline(time.Time{})
-	_ = control.SetReadDeadline(time.Time{})
+	d := a.deadlines(c)
+	d.readAtLeisure()
 	header := c.Writer.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("X-Content-Type-Options", "nosniff")
@@ -45,7 +47,7 @@ func (a *api) stream(c *gin.Context, r reply) {
 	header.Set(wire.HeaderNode, r.node)
 	c.Status(http.StatusOK)
 	c.Writer.Flush()
-	if _, err := io.Copy(flushing{c.Writer}, r.stream); err != nil {
+	if _, err := io.Copy(timedWriter{flushing{c.Writer}, d}, r.stream); err != nil {
 		header.Set(wire.TrailerError, wire.EncodeTrailer(err))
 	}
 }
@@ -60,6 +62,7 @@ func (f flushing) Write(p []byte) (int, error) {
 }
 
 func (a *api) answerLogs(c *gin.Context, who pki.Identity) (reply, error) {
+	turnOf(c).rest()
 	control := http.NewResponseController(c.Writer)
 	_ = control.SetReadDeadline(time.Time{})
 	output := &nodeOutput{request: c.Request, control: control}

@@ -72,6 +72,7 @@ func (a *api) hold(c *gin.Context, who pki.Identity) (reply, error) {
 	if err := decode(c, &r); err != nil {
 		return reply{}, err
 	}
+	turnOf(c).rest()
 	result, err := a.service.Hold(c.Request.Context(), who.NodeID(), moveID(c), r)
 	return ok(result), err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
 	"github.com/drover/drover/internal/pki"
 )
 
@@ -25,6 +26,24 @@ func (a *api) register(c *gin.Context, who pki.Identity) (reply, error) {
 	return noContent, a.service.Register(c.Request.Context(), node)
 }
 
+func (a *api) removeNode(c *gin.Context, _ pki.Identity) (reply, error) {
+	var r wire.RemovalRequest
+	if err := decodeStrictly(c, &r); err != nil {
+		return reply{}, err
+	}
+	removal, err := a.service.RemoveNode(c.Request.Context(), c.Param("node"), r)
+	return ok(removal), err
+}
+
+func (a *api) removedNodes(*gin.Context, pki.Identity) (reply, error) {
+	return ok(list(a.service.RemovedNodes())), nil
+}
+
+func (a *api) readmitNode(c *gin.Context, _ pki.Identity) (reply, error) {
+	n, err := a.service.ReadmitNode(c.Request.Context(), c.Param("node"))
+	return ok(n), err
+}
+
 func (a *api) report(c *gin.Context, who pki.Identity) (reply, error) {
 	var state cluster.NodeState
 	if err := decode(c, &state); err != nil {
@@ -36,20 +55,28 @@ func (a *api) report(c *gin.Context, who pki.Identity) (reply, error) {
 	return noContent, a.service.Report(c.Request.Context(), state)
 }
 
-func (a *api) slice(c *gin.Context, who pki.Identity) (reply, error) {
+func (a *api) heartbeat(c *gin.Context, who pki.Identity) (reply, error) {
+	var b wire.Heartbeat
+	if err := decode(c, &b); err != nil {
+		return reply{}, err
+	}
+	return noContent, a.service.Heartbeat(c.Request.Context(), who.NodeID(), b)
+}
+
+func (a *api) assignment(c *gin.Context, who pki.Identity) (reply, error) {
 	p, err := pollOf(c)
 	if err != nil {
 		return reply{}, err
 	}
-	var slice cluster.Slice
+	var assignment cluster.Assignment
 	changed, err := p.run(c.Request.Context(), func(ctx context.Context) (err error) {
-		slice, err = a.service.Slice(ctx, who.NodeID(), cluster.Revision(p.since))
+		assignment, err = a.service.Assignment(ctx, who.NodeID(), cluster.Revision(p.since))
 		return err
 	})
 	if err != nil || !changed {
 		return notModified, err
 	}
-	return reply{body: slice, revision: slice.Revision}, nil
+	return reply{body: assignment, revision: assignment.Revision}, nil
 }
 
 func (a *api) record(c *gin.Context, who pki.Identity) (reply, error) {

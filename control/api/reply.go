@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -25,6 +26,8 @@ type reply struct {
 	body   any
 	// revision, unless zero, is written as the ETag.
 	revision cluster.Revision
+	// text, unless nil, is written in place of body, as it is.
+	text []byte
 	// stream, unless nil, is written in place of body, and node as the name of whose output it is.
 	stream io.ReadCloser
 	node   string
@@ -39,6 +42,11 @@ var (
 	noContent   = reply{status: http.StatusNoContent}
 	notModified = reply{status: http.StatusNotModified}
 )
+
+// empty: its status has no body.
+func (r reply) empty() bool {
+	return r.status == http.StatusNoContent || r.status == http.StatusNotModified
+}
 
 // list makes an empty list of none: clients get [] and never null.
 func list[T any](items []T) []T {
@@ -56,15 +64,34 @@ func (a *api) serve(r route) gin.HandlerFunc {
 		if err == nil {
 			err = r.access.allow(who, c.Param("node"))
 		}
+		if err == nil {
+			err = a.admit(who)
+		}
+		var t *admission
+		if err == nil {
+			t, err = a.clients.enter(c.Request.Context(), who.String())
+		}
 		var answer reply
 		if err == nil {
+			defer t.leave()
+			c.Set(turnKey, t)
 			if !r.streams {
-				c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, a.maxBody())
+				body := &timedBody{ReadCloser: c.Request.Body, deadlines: a.deadlines(c), ctx: c.Request.Context(), turn: t}
+				c.Request.Body = http.MaxBytesReader(c.Writer, body, a.maxBody())
 			}
+			ctx := wire.WithInstance(c.Request.Context(), c.GetHeader(wire.HeaderInstance))
+			c.Request = c.Request.WithContext(wire.WithCaller(ctx, callerOf(who)))
 			answer, err = call(r, c, who)
+		}
+		if err == nil && !answer.empty() && answer.stream == nil {
+			err = a.admit(who) // it may have waited for long
 		}
 		if err != nil {
 			answer = a.failure(c, r, err)
+		}
+		answer = a.encode(c, answer)
+		if t != nil {
+			t.rest()
 		}
 		a.write(c, answer)
 		a.log().LogAttrs(c.Request.Context(), slog.LevelDebug, "request",
@@ -72,6 +99,19 @@ func (a *api) serve(r route) gin.HandlerFunc {
 			slog.Int("status", c.Writer.Status()), slog.Duration("took", time.Since(started)),
 			slog.String("task", c.GetHeader("X-Eliot-Task-Id")))
 	}
+}
+
+// begin gives a request its deadlines.
+func (a *api) begin(c *gin.Context) {
+	d := a.deadlines(c)
+	d.write()
+	if c.Request.Body != http.NoBody {
+		d.read()
+	}
+}
+
+func (a *api) deadlines(c *gin.Context) deadlines {
+	return deadlines{http.NewResponseController(c.Writer), a.patience()}
 }
 
 // A panicked is the error of a handler that panicked.
@@ -115,7 +155,7 @@ func (a *api) failure(c *gin.Context, r route, err error) reply {
 func (a *api) incident(c *gin.Context, r route, err error) reply {
 	id := cluster.NewUUID()
 	log := a.log().With("incident", id, "method", c.Request.Method, "path", c.Request.URL.Path, "error", err)
-	description := err.Error()
+	description := cluster.Message(err)
 	var p *panicked
 	if errors.As(err, &p) {
 		log = log.With("stack", string(p.stack))
@@ -132,7 +172,21 @@ func (a *api) incident(c *gin.Context, r route, err error) reply {
 
 // refuse answers a request that no route is for.
 func (a *api) refuse(c *gin.Context, status int, description string) {
-	a.write(c, reply{status: status, body: wire.ErrorBody{Description: description}})
+	a.write(c, a.encode(c, reply{status: status, body: wire.ErrorBody{Description: description}}))
+}
+
+// encode returns the reply with the text of its body.
+func (a *api) encode(c *gin.Context, r reply) reply {
+	if r.stream != nil || r.text != nil || r.empty() {
+		return r
+	}
+	c.Header("Content-Type", "application/json")
+	var err error
+	if r.text, err = json.Marshal(r.body); err != nil {
+		a.log().Error("encode an answer", "path", c.Request.URL.Path, "error", err)
+		return reply{status: http.StatusInternalServerError}
+	}
+	return r
 }
 
 func (a *api) write(c *gin.Context, r reply) {
@@ -149,16 +203,13 @@ func (a *api) write(c *gin.Context, r reply) {
 		a.stream(c, r)
 		return
 	}
-	if r.status == http.StatusNoContent || r.status == http.StatusNotModified {
+	if r.empty() {
 		c.Status(r.status)
 		c.Writer.WriteHeaderNow()
 		return
 	}
-	text, err := json.Marshal(r.body)
-	if err != nil {
-		a.log().Error("encode an answer", "path", c.Request.URL.Path, "error", err)
-		c.Status(http.StatusInternalServerError)
-		return
-	}
-	c.Data(r.status, "application/json", text)
+	c.Header("Content-Length", strconv.Itoa(len(r.text)))
+	c.Status(r.status)
+	// A client that does not read it has left: there is nobody to tell.
+	_, _ = timedWriter{c.Writer, a.deadlines(c)}.Write(r.text)
 }

@@ -23,11 +23,12 @@ const maxWait = 60 * time.Second
 type poll struct {
 	since uint64
 	wait  time.Duration
+	turn  *admission
 }
 
 // pollOf reads the query of a poll: since, and wait as a duration ("5s").
 func pollOf(c *gin.Context) (poll, error) {
-	var p poll
+	p := poll{turn: turnOf(c)}
 	var err error
 	if text := c.Query("since"); text != "" {
 		if p.since, err = strconv.ParseUint(text, 10, 64); err != nil {
@@ -49,9 +50,15 @@ func pollOf(c *gin.Context) (poll, error) {
 func (p poll) run(ctx context.Context, ask func(context.Context) error) (answered bool, err error) {
 	waiting, cancel := context.WithTimeout(ctx, p.wait)
 	defer cancel()
+	if p.wait > 0 {
+		p.turn.rest()
+	}
 	err = ask(waiting)
 	if errors.Is(err, context.DeadlineExceeded) && waiting.Err() != nil && ctx.Err() == nil {
 		return false, nil
+	}
+	if err == nil {
+		err = p.turn.work(ctx)
 	}
 	return err == nil, err
 }

@@ -32,14 +32,22 @@ func (a *api) droverRoutes() []route {
 		{method: get, path: wire.PathDrover, access: anyone, handle: a.version},
 		// Both hold the environment of all applications, and so passwords: not for nodes.
 		{method: get, path: wire.PathStatus, access: users, handle: a.status},
+		{method: get, path: wire.PathBackup, access: users, handle: a.backup},
 		{method: get, path: wire.PathConfiguration, access: users, handle: a.configuration},
 		{method: put, path: wire.PathConfiguration, access: users, handle: a.configure},
 		{method: post, path: wire.PathPreview, access: users, handle: a.preview},
 
+		{method: get, path: wire.PathRecovery, access: users, handle: a.recovery},
+		{method: post, path: wire.PathRecovery, access: users, handle: a.acceptRecovery},
+
 		{method: get, path: wire.PathNodes, access: anyone, handle: a.nodes},
 		{method: put, path: wire.PathNode, access: itself, handle: a.register},
+		{method: post, path: wire.PathNodeRemoval, access: users, handle: a.removeNode},
+		{method: get, path: wire.PathRemovedNodes, access: users, handle: a.removedNodes},
+		{method: del, path: wire.PathRemovedNode, access: users, handle: a.readmitNode},
 		{method: put, path: wire.PathNodeState, access: itself, handle: a.report},
-		{method: get, path: wire.PathNodeSlice, access: itself, handle: a.slice},
+		{method: post, path: wire.PathNodeHeartbeat, access: itself, handle: a.heartbeat},
+		{method: get, path: wire.PathNodeAssignment, access: itself, handle: a.assignment},
 		{method: post, path: wire.PathNodeEvents, access: itself, handle: a.record},
 		{method: get, path: wire.PathLogs, access: users, handle: a.logs},
 		{method: post, path: wire.PathNodeLogs, access: itself, handle: a.answerLogs, streams: true},
@@ -56,12 +64,13 @@ func (a *api) droverRoutes() []route {
 		{method: post, path: wire.PathMoveFailed, access: nodes, handle: a.failed},
 
 		{method: get, path: wire.PathVolumes, access: anyone, handle: a.volumes},
-		{method: get, path: wire.PathCatalogue, access: anyone, handle: a.catalogue},
+		{method: get, path: wire.PathVolumeChanges, access: anyone, handle: a.volumeChanges},
 		{method: get, path: wire.PathVolume, access: anyone, handle: a.volume},
 		{method: post, path: wire.PathVolumes, access: plugins, handle: a.createVolume},
 		{method: del, path: wire.PathVolume, access: plugins, handle: a.deleteVolume},
 		{method: post, path: wire.PathVolumeResize, access: users, handle: a.resizeVolume},
 		{method: post, path: wire.PathVolumeUndelete, access: users, handle: a.undeleteVolume},
+		{method: post, path: wire.PathVolumeTakeover, access: users, handle: a.takeOverVolume},
 		{method: post, path: wire.PathVolumeRollback, access: users, handle: a.rollbackVolume},
 		{method: del, path: wire.PathSnapshot, access: users, handle: a.dropSnapshot},
 		{method: get, path: wire.PathSnapshots, access: anyone, handle: a.snapshots},
@@ -70,6 +79,9 @@ func (a *api) droverRoutes() []route {
 		{method: get, path: wire.PathKeys, access: users, handle: a.keys},
 		{method: put, path: wire.PathKey, access: users, handle: a.addKey},
 		{method: del, path: wire.PathKey, access: users, handle: a.removeKey},
+
+		{method: get, path: wire.PathRevocations, access: users, handle: a.revocations},
+		{method: put, path: wire.PathRevocation, access: users, handle: a.revoke},
 	}
 }
 

@@ -11,12 +11,15 @@ import (
 // A Service is what the API is the API of. Package control has the real one.
 type Service interface {
 	ConfigurationService
+	BackupService
 	NodeService
 	MoveService
 	ReportService
 	VolumeService
 	SnapshotService
 	KeyService
+	UserService
+	RecoveryService
 	EventService
 	LogService
 }
@@ -37,13 +40,26 @@ type ConfigurationService interface {
 	Edit(ctx context.Context, edit func(*cluster.Configuration) error) (wire.ConfigurationDocument, error)
 }
 
-// A NodeService hears of nodes and tells each its slice.
+// A BackupService tells all that it must not lose.
+type BackupService interface {
+	// Backup returns it as it was at one instant, in the form of package control/store/backup.
+	Backup(ctx context.Context) ([]byte, error)
+}
+
+// A NodeService hears of nodes and tells each its assignment, and forgets those that are gone.
 type NodeService interface {
 	Nodes() []wire.NodeStatus
 	Register(ctx context.Context, n cluster.Node) error
+	// Admitted refuses a node that was removed: nothing that it or its plugin asks for is done.
+	Admitted(id cluster.NodeID) error
+	RemoveNode(ctx context.Context, node string, r wire.RemovalRequest) (wire.Removal, error)
+	RemovedNodes() []cluster.RemovedNode
+	ReadmitNode(ctx context.Context, nameOrID string) (cluster.RemovedNode, error)
 	Report(ctx context.Context, s cluster.NodeState) error
-	// Slice waits until the slice has another revision than since, or returns the error of ctx.
-	Slice(ctx context.Context, node cluster.NodeID, since cluster.Revision) (cluster.Slice, error)
+	// Heartbeat says that the last report of the node still holds, which is cluster.ErrStale if it is not known.
+	Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Heartbeat) error
+	// Assignment waits until the assignment has another revision than since, or returns the error of ctx.
+	Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision) (cluster.Assignment, error)
 }
 
 // A MoveService takes orders of users about moves.
@@ -69,8 +85,8 @@ type ReportService interface {
 type VolumeService interface {
 	Volumes() []wire.VolumeStatus
 	Volume(nameOrID string) (wire.VolumeStatus, error)
-	// Catalogue waits until a volume has changed since that revision, or returns the error of ctx.
-	Catalogue(ctx context.Context, since cluster.Revision) (wire.Catalogue, error)
+	// VolumeChanges waits until a volume has changed since that revision, or returns the error of ctx.
+	VolumeChanges(ctx context.Context, since cluster.Revision) (wire.VolumeChanges, error)
 	CreateVolume(ctx context.Context, r wire.VolumeRequest) (wire.VolumeStatus, error)
 	ResizeVolume(ctx context.Context, nameOrID string, r wire.ResizeRequest) (wire.VolumeStatus, error)
 	DeleteVolume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error)
@@ -81,6 +97,7 @@ type VolumeService interface {
 type SnapshotService interface {
 	RequestSnapshot(ctx context.Context, volume string, r wire.SnapshotRequest) error
 	DropSnapshot(ctx context.Context, volume string, snapshot cluster.SnapshotName) (wire.VolumeStatus, error)
+	TakeOverVolume(ctx context.Context, nameOrID string, r wire.TakeoverRequest) (wire.VolumeStatus, error)
 	RollbackVolume(ctx context.Context, volume string, r wire.RollbackRequest) (wire.VolumeStatus, error)
 }
 
@@ -89,6 +106,20 @@ type KeyService interface {
 	Keys() []cluster.UserKey
 	AddKey(ctx context.Context, name string, r wire.KeyRequest) error
 	RemoveKey(ctx context.Context, name string) error
+}
+
+// A UserService knows who was shut out.
+type UserService interface {
+	Revocations() []cluster.Revocation
+	// Revoked is asked before each call of a user.
+	Revoked(user string) bool
+	RevokeUser(ctx context.Context, name, by string) error
+}
+
+// A RecoveryService knows whether the store has gone back, and what an operator is to accept.
+type RecoveryService interface {
+	Recovery() wire.Recovery
+	AcceptRecovery(ctx context.Context) (wire.Recovery, error)
 }
 
 // An EventService keeps events.

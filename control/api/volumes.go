@@ -20,20 +20,20 @@ func (a *api) volume(c *gin.Context, _ pki.Identity) (reply, error) {
 	return ok(v), err
 }
 
-func (a *api) catalogue(c *gin.Context, _ pki.Identity) (reply, error) {
+func (a *api) volumeChanges(c *gin.Context, _ pki.Identity) (reply, error) {
 	p, err := pollOf(c)
 	if err != nil {
 		return reply{}, err
 	}
-	var catalogue wire.Catalogue
+	var changes wire.VolumeChanges
 	changed, err := p.run(c.Request.Context(), func(ctx context.Context) (err error) {
-		catalogue, err = a.service.Catalogue(ctx, cluster.Revision(p.since))
+		changes, err = a.service.VolumeChanges(ctx, cluster.Revision(p.since))
 		return err
 	})
 	if err != nil || !changed {
 		return notModified, err
 	}
-	return ok(catalogue), nil
+	return ok(changes), nil
 }
 
 func (a *api) createVolume(c *gin.Context, who pki.Identity) (reply, error) {
@@ -83,6 +83,15 @@ func (a *api) resizeVolume(c *gin.Context, _ pki.Identity) (reply, error) {
 		return reply{}, err
 	}
 	v, err := a.service.ResizeVolume(c.Request.Context(), c.Param("volume"), r)
+	return ok(v), err
+}
+
+func (a *api) takeOverVolume(c *gin.Context, _ pki.Identity) (reply, error) {
+	var r wire.TakeoverRequest
+	if err := decodeStrictly(c, &r); err != nil {
+		return reply{}, err
+	}
+	v, err := a.service.TakeOverVolume(c.Request.Context(), c.Param("volume"), r)
 	return ok(v), err
 }
 

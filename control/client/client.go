@@ -46,10 +46,12 @@ type Options struct {
 	TLS *tls.Config
 }
 
-// A Client calls one control service. All methods may be called concurrently. Use New.
+// A Client calls one control service. All methods may be called concurrently. A process that speaks as a
+// node uses one, by which the service knows it. Use New.
 type Client struct {
-	address string
-	http    *http.Client
+	address  string
+	instance string
+	http     *http.Client
 }
 
 // New returns a client. It connects when it is first used.
@@ -65,7 +67,7 @@ func New(o Options) *Client {
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}
 	return &Client{
-		address: o.Address,
+		address: o.Address, instance: cluster.NewUUID(),
 		http: &http.Client{
 			Transport: &http.Transport{
 				DialContext:         dialer.DialContext,
@@ -209,6 +211,7 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 	if body != nil {
 		q.Header.Set("Content-Type", "application/json")
 	}
+	q.Header.Set(wire.HeaderInstance, c.instance)
 	if r.ifMatch != 0 {
 		q.Header.Set("If-Match", wire.ETag(r.ifMatch))
 	}

@@ -62,11 +62,13 @@ func TestWhatIsReadArrivesWhole(t *testing.T) {
 		},
 		Revision: 42,
 		Nodes:    []wire.NodeStatus{{Node: cluster.Node{ID: "n"}, Live: true, Heard: at}},
-		Moves:    []cluster.Move{{ID: "m", Phase: cluster.PhaseHold, Figures: cluster.Figures{Pause: time.Second}}},
+		Moves:    []cluster.Move{{ID: "m", Phase: cluster.PhaseHold, Stats: cluster.Stats{Pause: time.Second}}},
 		Volumes: []wire.VolumeStatus{{Volume: cluster.Volume{ID: "v", Name: "my data +%é"}, Ownership: cluster.Ownership{Owner: "n", Epoch: 3},
-			Copies: []wire.CopyStatus{{Node: "n", Copy: cluster.VolumeState{Snapshots: []cluster.Snapshot{{Name: "s", Created: at, Kept: true}}}}}}},
-		Keys:   []cluster.UserKey{{Name: "me", Key: "k", Added: at}},
-		Events: []cluster.Event{{ID: 7, Time: at, Kind: "moved"}},
+			Copies: []wire.CopyStatus{{Node: "n", Copy: cluster.Copy{Snapshots: []cluster.Snapshot{{Name: "s", Created: at, Kept: true}}}}}}},
+		Keys:     []cluster.UserKey{{Name: "me", Key: "k", Added: at}},
+		Removed:  []cluster.RemovedNode{{ID: "gone", Name: "g", At: at, By: "user me", Replacement: "n"}},
+		Recovery: wire.Recovery{Recovering: true, Noticed: at, Why: "a has acted on more", Consequences: []string{"v goes on"}},
+		Events:   []cluster.Event{{ID: 7, Time: at, Kind: "moved"}},
 	}
 	f.service.Set(func(w *apitest.World) { *w = world })
 
@@ -94,6 +96,10 @@ func TestWhatIsReadArrivesWhole(t *testing.T) {
 	same("snapshots", snapshots, err, world.Volumes[0].Copies[0].Copy.Snapshots)
 	keys, err := f.user.Keys(ctx)
 	same("keys", keys, err, world.Keys)
+	removed, err := f.user.RemovedNodes(ctx)
+	same("the removed nodes", removed, err, world.Removed)
+	recovery, err := f.user.Recovery(ctx)
+	same("the recovery", recovery, err, world.Recovery)
 	events, err := f.user.Events(ctx, 6, 0)
 	same("events", events, err, world.Events)
 }
@@ -102,9 +108,9 @@ func TestWhatIsSaidArrivesWhole(t *testing.T) {
 	f := newFixture(t)
 	ctx := t.Context()
 	node := cluster.Node{ID: apitest.NodeA, Name: "a", Labels: map[string]string{"disk": "ssd"}}
-	state := cluster.NodeState{Node: apitest.NodeA, Seen: 7, Applications: []cluster.ApplicationState{}, Volumes: []cluster.VolumeState{}}
+	state := cluster.NodeState{Node: apitest.NodeA, Seen: 7, Applications: []cluster.Instance{}, Volumes: []cluster.Copy{}}
 	event := cluster.Event{Node: apitest.NodeA, Kind: "conflict", Message: "It differs."}
-	progress := wire.ProgressReport{Attempt: 2, Phase: cluster.PhasePrecopy, Figures: cluster.Figures{Rounds: []cluster.Round{{Bytes: 9}}}}
+	progress := wire.ProgressReport{Attempt: 2, Phase: cluster.PhasePrecopy, Stats: cluster.Stats{Rounds: []cluster.Round{{Bytes: 9}}}}
 	commit := wire.CommitRequest{Attempt: 2, Epoch: 4, Base: "guid"}
 	failure := wire.FailureReport{Attempt: 2, Reason: "cut", Final: true}
 	created := wire.VolumeRequest{Name: "data", Node: "a", Options: map[string]string{"zfs.copies": "2"}, Origin: &cluster.Origin{Adopt: "tank/db"}}
@@ -115,6 +121,8 @@ func TestWhatIsSaidArrivesWhole(t *testing.T) {
 	}{
 		{"Register", func() error { return f.node.Register(ctx, node) }, []any{node}},
 		{"Report", func() error { return f.node.Report(ctx, state) }, []any{state}},
+		{"Heartbeat", func() error { return f.node.Heartbeat(ctx, apitest.NodeA, wire.Heartbeat{Sequence: 9}) },
+			[]any{apitest.NodeA, wire.Heartbeat{Sequence: 9}}},
 		{"Record", func() error { return f.node.Record(ctx, event) }, []any{event}},
 		{"RequestMove", func() error {
 			move, err := f.user.RequestMove(ctx, wire.MoveRequest{Application: "db", To: "b"})
@@ -137,6 +145,15 @@ func TestWhatIsSaidArrivesWhole(t *testing.T) {
 		}, []any{apitest.NodeA, cluster.MoveID("m"), commit}},
 		{"Failed", func() error { return f.node.Failed(ctx, "m", failure) }, []any{apitest.NodeA, cluster.MoveID("m"), failure}},
 		{"AddKey", func() error { return f.user.AddKey(ctx, "me", wire.KeyRequest{Key: "k"}) }, []any{"me", wire.KeyRequest{Key: "k"}}},
+		{"AcceptRecovery", func() error { _, err := f.user.AcceptRecovery(ctx); return err }, nil},
+		{"RemoveNode", func() error {
+			r, err := f.user.RemoveNode(ctx, "a", wire.RemovalRequest{Replacement: "b", Leave: true, Confirmed: true})
+			return expect(err, r.Done, true)
+		}, []any{"a", wire.RemovalRequest{Replacement: "b", Leave: true, Confirmed: true}}},
+		{"ReadmitNode", func() error {
+			n, err := f.user.ReadmitNode(ctx, "a")
+			return expect(err, n, cluster.RemovedNode{ID: "a"})
+		}, []any{"a"}},
 		{"RemoveKey", func() error { return f.user.RemoveKey(ctx, "me") }, []any{"me"}},
 		{"RequestSnapshot", func() error { return f.user.RequestSnapshot(ctx, "data", wire.SnapshotRequest{Name: "now"}) },
 			[]any{"data", wire.SnapshotRequest{Name: "now"}}},
@@ -160,6 +177,10 @@ func TestWhatIsSaidArrivesWhole(t *testing.T) {
 			v, err := f.user.UndeleteVolume(ctx, "data")
 			return expect(err, v.Volume.Name, "data")
 		}, []any{"data"}},
+		{"TakeOverVolume", func() error {
+			v, err := f.user.TakeOverVolume(ctx, "data", wire.TakeoverRequest{Node: "b"})
+			return expect(err, v.Volume.Name, "data")
+		}, []any{"data", wire.TakeoverRequest{Node: "b"}}},
 		{"RollbackVolume", func() error {
 			v, err := f.user.RollbackVolume(ctx, "data", wire.RollbackRequest{Snapshot: "now", Force: true})
 			return expect(err, v.Volume.Name, "data")

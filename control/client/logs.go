@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -33,7 +34,7 @@ func (c *Client) Logs(ctx context.Context, app cluster.AppName, follow bool) (no
 	return response.Header.Get(wire.HeaderNode), &logOutput{client: c, ctx: ctx, response: response, cancel: cancel}, nil
 }
 
-// AnswerLogs sends the output that a request of the slice asks the caller's own node for, as it
+// AnswerLogs sends the output that a request of the assignment asks the caller's own node for, as it
 // comes in, and with it the error that it ends with: to end with ctx is one. It returns once the
 // service wants no more of it, or ctx ends, and closes output, which must free a Read under way.
 func (c *Client) AnswerLogs(ctx context.Context, node cluster.NodeID, id cluster.LogID, output io.ReadCloser) error {
@@ -48,7 +49,12 @@ func (c *Client) AnswerLogs(ctx context.Context, node cluster.NodeID, id cluster
 	if err != nil {
 		return err
 	}
-	return response.Body.Close()
+	response.Body.Close() // it has nothing in it
+	if body.broke.Load() {
+		// The service noticed first: it has had the end of what was sent, and answers that it wants no more.
+		return c.unreachable(ctx, ctx.Err())
+	}
+	return nil
 }
 
 // stream sends a request, for at most as long as ctx lasts, and returns the answer unread unless it
@@ -82,11 +88,13 @@ type sentOutput struct {
 	io.ReadCloser
 	ctx     context.Context
 	trailer http.Header
+	broke   atomic.Bool // ctx ended before the output did
 }
 
 func (o *sentOutput) Read(p []byte) (int, error) {
 	n, err := o.ReadCloser.Read(p)
 	if err != nil && o.ctx.Err() != nil {
+		o.broke.Store(true)
 		err = fmt.Errorf("%w: the node broke off", cluster.ErrUnavailable)
 	}
 	if err != nil && err != io.EOF {

@@ -39,6 +39,9 @@ func newLogFixture(t *testing.T) logFixture {
 	if err := f.agent.Register(t.Context(), cluster.Node{ID: apitest.NodeA, Name: "a", Address: "127.0.0.1", Era: "e"}); err != nil {
 		t.Fatal(err)
 	}
+	if err := f.agent.Report(t.Context(), cluster.NodeState{Node: apitest.NodeA, Era: "e"}); err != nil {
+		t.Fatal(err)
+	}
 	next := cluster.Configuration{}.Clone()
 	next.Applications["web"] = cluster.Application{Name: "web", Image: "nginx", Node: apitest.NodeA}
 	if _, err := f.user.Configure(t.Context(), 0, next); err != nil {
@@ -53,16 +56,16 @@ func (f logFixture) answer(ctx context.Context, output io.ReadCloser) <-chan err
 	go func() {
 		var since cluster.Revision
 		for {
-			slice, changed, err := f.agent.Slice(ctx, apitest.NodeA, since, time.Minute)
+			assignment, changed, err := f.agent.Assignment(ctx, apitest.NodeA, since, time.Minute)
 			if err != nil {
 				ended <- err
 				return
 			}
 			if changed {
-				since = slice.Revision
+				since = assignment.Revision
 			}
-			if len(slice.Logs) > 0 {
-				ended <- f.agent.AnswerLogs(ctx, apitest.NodeA, slice.Logs[0].ID, output)
+			if len(assignment.Logs) > 0 {
+				ended <- f.agent.AnswerLogs(ctx, apitest.NodeA, assignment.Logs[0].ID, output)
 				return
 			}
 		}
@@ -138,6 +141,45 @@ func TestANodeThatBreaksOffIsNoEnd(t *testing.T) {
 	}
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("the answer ended with %v", err)
+	}
+}
+
+// unheard is a context that has ended, of which whoever waits for that is not told: the service's answer
+// always comes first.
+type unheard struct{ context.Context }
+
+func (unheard) Done() <-chan struct{} { return nil }
+func (unheard) Err() error            { return context.Canceled }
+
+// TestANodeThatBrokeOffIsToldSo: whatever comes first, the end of its context or the service's answer.
+func TestANodeThatBrokeOffIsToldSo(t *testing.T) {
+	f := newLogFixture(t)
+	from, to := io.Pipe()
+	reading := make(chan error, 1)
+	go func() {
+		_, output, err := f.user.Logs(t.Context(), "web", true)
+		if err == nil {
+			_, err = io.ReadAll(output)
+			output.Close()
+		}
+		reading <- err
+	}()
+	var asked []cluster.LogRequest
+	for since := cluster.Revision(0); len(asked) == 0; {
+		assignment, changed, err := f.agent.Assignment(t.Context(), apitest.NodeA, since, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if changed {
+			since, asked = assignment.Revision, assignment.Logs
+		}
+	}
+	to.Close()
+	if err := f.agent.AnswerLogs(unheard{t.Context()}, apitest.NodeA, asked[0].ID, from); !errors.Is(err, context.Canceled) {
+		t.Errorf("the answer ended with %v", err)
+	}
+	if err := <-reading; !errors.Is(err, cluster.ErrUnavailable) || !strings.Contains(err.Error(), "the node broke off") {
+		t.Errorf("read %v", err)
 	}
 }
 

@@ -14,6 +14,22 @@ func (c *Client) Nodes(ctx context.Context) ([]wire.NodeStatus, error) {
 	return get[[]wire.NodeStatus](ctx, c, wire.PathNodes)
 }
 
+// RemoveNode forgets a node that is gone for good, given by id, name or address; or says, unless it is
+// confirmed, what would become of what that has.
+func (c *Client) RemoveNode(ctx context.Context, node string, r wire.RemovalRequest) (wire.Removal, error) {
+	return post[wire.Removal](ctx, c, path(wire.PathNodeRemoval, node), r)
+}
+
+// RemovedNodes returns the nodes that were removed, the last one first.
+func (c *Client) RemovedNodes(ctx context.Context) ([]cluster.RemovedNode, error) {
+	return get[[]cluster.RemovedNode](ctx, c, wire.PathRemovedNodes)
+}
+
+// ReadmitNode lets a node that was removed, given by id or name, register again.
+func (c *Client) ReadmitNode(ctx context.Context, node string) (cluster.RemovedNode, error) {
+	return del[cluster.RemovedNode](ctx, c, path(wire.PathRemovedNode, node))
+}
+
 // Register describes the caller's own node.
 func (c *Client) Register(ctx context.Context, n cluster.Node) error {
 	return c.send(ctx, http.MethodPut, path(wire.PathNode, string(n.ID)), n)
@@ -24,14 +40,19 @@ func (c *Client) Report(ctx context.Context, s cluster.NodeState) error {
 	return c.send(ctx, http.MethodPut, path(wire.PathNodeState, string(s.Node)), s)
 }
 
-// Slice returns the slice of the caller's own node once it has another revision than since. When
+// Heartbeat says that what the caller's own node reported last still holds.
+func (c *Client) Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Heartbeat) error {
+	return c.send(ctx, http.MethodPost, path(wire.PathNodeHeartbeat, string(node)), b)
+}
+
+// Assignment returns the assignment of the caller's own node once it has another revision than since. When
 // it still has that one after the wait (at most a minute), changed is false.
-func (c *Client) Slice(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (slice cluster.Slice, changed bool, err error) {
+func (c *Client) Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (assignment cluster.Assignment, changed bool, err error) {
 	header, err := c.do(ctx, request{
 		method: http.MethodGet,
-		path:   path(wire.PathNodeSlice, string(node)),
+		path:   path(wire.PathNodeAssignment, string(node)),
 		query:  poll(uint64(since), wait),
 		wait:   wait,
-	}, &slice)
-	return slice, header != nil, err
+	}, &assignment)
+	return assignment, header != nil, err
 }

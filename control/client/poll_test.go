@@ -11,19 +11,19 @@ import (
 	"github.com/drover/drover/control/wire"
 )
 
-func TestSlice(t *testing.T) {
+func TestAssignment(t *testing.T) {
 	f := newFixture(t)
-	f.service.Set(func(w *apitest.World) { w.Slice.Revision = 7 })
-	slice, changed, err := f.node.Slice(t.Context(), apitest.NodeA, 0, 0)
-	if err != nil || !changed || slice.Revision != 7 || slice.Node != apitest.NodeA {
-		t.Errorf("the first: %+v, %v, %v", slice, changed, err)
+	f.service.Set(func(w *apitest.World) { w.Assignment.Revision = 7 })
+	assignment, changed, err := f.node.Assignment(t.Context(), apitest.NodeA, 0, 0)
+	if err != nil || !changed || assignment.Revision != 7 || assignment.Node != apitest.NodeA {
+		t.Errorf("the first: %+v, %v, %v", assignment, changed, err)
 	}
-	if slice, changed, err := f.node.Slice(t.Context(), apitest.NodeA, 7, time.Millisecond); err != nil || changed {
-		t.Errorf("no change: %+v, %v, %v", slice, changed, err)
+	if assignment, changed, err := f.node.Assignment(t.Context(), apitest.NodeA, 7, time.Millisecond); err != nil || changed {
+		t.Errorf("no change: %+v, %v, %v", assignment, changed, err)
 	}
-	go f.service.Set(func(w *apitest.World) { w.Slice.Revision = 8 })
-	if slice, changed, err := f.node.Slice(t.Context(), apitest.NodeA, 7, time.Minute); err != nil || !changed || slice.Revision != 8 {
-		t.Errorf("a change: %+v, %v, %v", slice, changed, err)
+	go f.service.Set(func(w *apitest.World) { w.Assignment.Revision = 8 })
+	if assignment, changed, err := f.node.Assignment(t.Context(), apitest.NodeA, 7, time.Minute); err != nil || !changed || assignment.Revision != 8 {
+		t.Errorf("a change: %+v, %v, %v", assignment, changed, err)
 	}
 }
 

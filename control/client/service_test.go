@@ -30,17 +30,23 @@ func TestWithTheRealService(t *testing.T) {
 	user := open(t, server.Address, server.Certificates, pki.User)
 	agent := open(t, server.Address, server.NodeCertificates(apitest.NodeA), pki.Node)
 
-	if _, _, err := agent.Slice(ctx, apitest.NodeA, 0, 0); !errors.Is(err, cluster.ErrNotFound) {
-		t.Errorf("a slice of a node that has not registered: %v, want ErrNotFound", err)
+	if _, _, err := agent.Assignment(ctx, apitest.NodeA, 0, 0); !errors.Is(err, cluster.ErrNotFound) {
+		t.Errorf("an assignment of a node that has not registered: %v, want ErrNotFound", err)
 	}
 	if err := agent.Register(ctx, cluster.Node{ID: apitest.NodeA, Name: "a", Address: "127.0.0.1", Era: "e"}); err != nil {
 		t.Fatal(err)
 	}
-	before, _, err := agent.Slice(ctx, apitest.NodeA, 0, 0)
+	if _, changed, err := agent.Assignment(ctx, apitest.NodeA, 0, 0); err != nil || changed {
+		t.Errorf("a node that has not said what it holds was told something: %v, %v", changed, err)
+	}
+	if err := agent.Report(ctx, cluster.NodeState{Node: apitest.NodeA, Era: "e"}); err != nil {
+		t.Fatal(err)
+	}
+	before, _, err := agent.Assignment(ctx, apitest.NodeA, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, changed, err := agent.Slice(ctx, apitest.NodeA, before.Revision, 0); err != nil || changed {
+	if _, changed, err := agent.Assignment(ctx, apitest.NodeA, before.Revision, 0); err != nil || changed {
 		t.Errorf("nothing has changed, but: %v, %v", changed, err)
 	}
 
@@ -57,7 +63,7 @@ func TestWithTheRealService(t *testing.T) {
 	if _, err := user.Configure(ctx, document.Revision+1, next); !errors.Is(err, cluster.ErrStale) {
 		t.Errorf("from another revision: %v, want ErrStale", err)
 	}
-	after, changed, err := agent.Slice(ctx, apitest.NodeA, before.Revision, time.Minute)
+	after, changed, err := agent.Assignment(ctx, apitest.NodeA, before.Revision, time.Minute)
 	if err != nil || !changed || len(after.Applications) != 1 || after.Applications[0].Name != "web" {
 		t.Errorf("the agent was told %+v, %v, %v", after.Applications, changed, err)
 	}

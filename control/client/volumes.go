@@ -19,14 +19,14 @@ func (c *Client) Volume(ctx context.Context, nameOrID string) (wire.VolumeStatus
 	return get[wire.VolumeStatus](ctx, c, path(wire.PathVolume, nameOrID))
 }
 
-// Catalogue returns the volumes that changed since a revision, in brief. When none has after the wait
+// VolumeChanges returns the volumes that changed since a revision, in brief. When none has after the wait
 // (at most a minute), changed is false.
-func (c *Client) Catalogue(ctx context.Context, since cluster.Revision, wait time.Duration) (catalogue wire.Catalogue, changed bool, err error) {
-	header, err := c.do(ctx, request{method: http.MethodGet, path: wire.PathCatalogue, query: poll(uint64(since), wait), wait: wait}, &catalogue)
-	return catalogue, header != nil, err
+func (c *Client) VolumeChanges(ctx context.Context, since cluster.Revision, wait time.Duration) (changes wire.VolumeChanges, changed bool, err error) {
+	header, err := c.do(ctx, request{method: http.MethodGet, path: wire.PathVolumeChanges, query: poll(uint64(since), wait), wait: wait}, &changes)
+	return changes, header != nil, err
 }
 
-// CreateVolume asks for a new volume. It is Born once its owner has made it.
+// CreateVolume asks for a new volume. It is Created once its owner has made it.
 func (c *Client) CreateVolume(ctx context.Context, r wire.VolumeRequest) (wire.VolumeStatus, error) {
 	return post[wire.VolumeStatus](ctx, c, wire.PathVolumes, r)
 }
@@ -44,6 +44,11 @@ func (c *Client) DeleteVolume(ctx context.Context, nameOrID string) (wire.Volume
 // UndeleteVolume brings a deleted volume back.
 func (c *Client) UndeleteVolume(ctx context.Context, nameOrID string) (wire.VolumeStatus, error) {
 	return post[wire.VolumeStatus](ctx, c, path(wire.PathVolumeUndelete, nameOrID), nil)
+}
+
+// TakeOverVolume makes a node that holds a replica the owner, in place of one that has lost its copy.
+func (c *Client) TakeOverVolume(ctx context.Context, nameOrID string, r wire.TakeoverRequest) (wire.VolumeStatus, error) {
+	return post[wire.VolumeStatus](ctx, c, path(wire.PathVolumeTakeover, nameOrID), r)
 }
 
 // RollbackVolume asks for the content of a snapshot. It is done when the owner's copy has the id of

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/wire"
+	"github.com/drover/drover/internal/sleep"
 )
 
 const (
@@ -42,9 +45,19 @@ func (c *Client) WatchMove(ctx context.Context, id cluster.MoveID, see func(clus
 }
 
 // WaitConverged calls see with the status of the cluster, again and again, until it has converged,
-// and returns it. With an error it returns the last status that it has seen, whose Pending says
-// what is missing. See may be nil.
+// and returns it. It does not wait for nodes that are gone. With an error it returns the last status that it
+// has seen, whose Pending says what is missing. See may be nil.
 func (c *Client) WaitConverged(ctx context.Context, see func(wire.Status)) (wire.Status, error) {
+	return c.waitFor(ctx, "the cluster to converge", see, func(s wire.Status) bool { return s.Converged })
+}
+
+// WaitServing is WaitConverged for an application without a volume alone: it waits until it serves on a node.
+func (c *Client) WaitServing(ctx context.Context, app cluster.AppName, node cluster.NodeID, see func(wire.Status)) (wire.Status, error) {
+	return c.waitFor(ctx, fmt.Sprintf("%s to serve", app), see, func(s wire.Status) bool { return s.Serves(app, node) })
+}
+
+// waitFor calls see with the status of the cluster, again and again, until it is as wanted.
+func (c *Client) waitFor(ctx context.Context, what string, see func(wire.Status), is func(wire.Status) bool) (wire.Status, error) {
 	var absent absence
 	var last wire.Status
 	for {
@@ -59,13 +72,51 @@ func (c *Client) WaitConverged(ctx context.Context, see func(wire.Status)) (wire
 		if see != nil {
 			see(last)
 		}
-		if last.Converged {
+		if is(last) {
 			return last, nil
 		}
-		if err := sleep(ctx, pause); err != nil {
-			return last, fmt.Errorf("wait for the cluster to converge: %w", err)
+		if err := stuck(last); err != nil {
+			return last, err
+		}
+		if err := sleep.For(ctx, pause); err != nil {
+			return last, fmt.Errorf("wait for %s: %w", what, err)
 		}
 	}
+}
+
+// WaitStuck waits until nothing can go on but by nodes that are gone, and says which: cluster.ErrUnavailable.
+func (c *Client) WaitStuck(ctx context.Context) error {
+	for {
+		if status, err := c.Status(ctx); err == nil && stuck(status) != nil {
+			return stuck(status)
+		}
+		if err := sleep.For(ctx, 10*pause); err != nil {
+			return err
+		}
+	}
+}
+
+// stuck says which nodes are waited for in vain, if nothing else is waited for.
+func stuck(s wire.Status) error {
+	var gone, ways []string
+	waits := map[string]bool{}
+	for _, n := range s.Gone {
+		since := n.Since.UTC().Format(time.DateTime + " MST")
+		if n.Removed {
+			gone = append(gone, fmt.Sprintf("node %s, which was removed at %s (%s)", n.Name, since, strings.Join(n.Waits, "; ")))
+		} else {
+			gone = append(gone, fmt.Sprintf("node %s, which has not been heard of since %s (%s)", n.Name, since, strings.Join(n.Waits, "; ")))
+			ways = append(ways, fmt.Sprintf("bring %[1]s back, and the rest follows by itself, or give it up: drover node rm %[1]s, drover node replace %[1]s NODE", n.Name))
+		}
+		for _, sentence := range n.Waits {
+			waits[sentence] = true
+		}
+	}
+	if len(waits) == 0 || slices.ContainsFunc(s.Pending, func(sentence string) bool { return !waits[sentence] }) {
+		return nil
+	}
+	err := fmt.Errorf("%w: what is left waits for %s", cluster.ErrUnavailable, strings.Join(gone, "; and for "))
+	return cluster.WithHint(err, strings.Join(ways, "; "))
 }
 
 // An absence is a time without answers of the service.
@@ -83,14 +134,5 @@ func (a *absence) outlast(ctx context.Context, err error) error {
 	case time.Since(a.since) > longestAbsence:
 		return err
 	}
-	return sleep(ctx, pause)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
+	return sleep.For(ctx, pause)
 }

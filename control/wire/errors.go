@@ -31,12 +31,13 @@ var kinds = []struct {
 	{cluster.ErrStale, "stale", http.StatusPreconditionFailed},
 	{cluster.ErrRefused, "refused", http.StatusUnprocessableEntity},
 	{cluster.ErrUnsupported, "unsupported", http.StatusNotImplemented},
+	{cluster.ErrRemoved, "removed", http.StatusGone},
 	{cluster.ErrUnavailable, "unavailable", http.StatusServiceUnavailable},
 }
 
 // EncodeError returns the status and the body for an error.
 func EncodeError(err error) (int, ErrorBody) {
-	body := ErrorBody{Description: err.Error(), Hint: cluster.Hint(err)}
+	body := ErrorBody{Description: cluster.Message(err), Hint: cluster.Hint(err)}
 	for _, k := range kinds {
 		if errors.Is(err, k.err) {
 			body.Kind = k.name

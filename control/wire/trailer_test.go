@@ -16,7 +16,7 @@ func TestErrorsFitIntoATrailer(t *testing.T) {
 		t.Errorf("%q is no value for a header", value)
 	}
 	back := DecodeTrailer(value)
-	if back == nil || back.Error() != err.Error() || !errors.Is(back, cluster.ErrUnavailable) || cluster.Hint(back) != "wait" {
+	if back == nil || back.Error() != cluster.Message(err) || !errors.Is(back, cluster.ErrUnavailable) || cluster.Hint(back) != "wait" {
 		t.Errorf("decoded as %v with hint %q", back, cluster.Hint(back))
 	}
 	if err := DecodeTrailer(EncodeTrailer(errors.New("disk full"))); err == nil || err.Error() != "disk full" {

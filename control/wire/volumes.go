@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/drover/drover/cluster"
+import (
+	"time"
+
+	"github.com/drover/drover/cluster"
+)
 
 // VolumeStatus is a volume with its owner and its copies.
 type VolumeStatus struct {
@@ -8,28 +12,47 @@ type VolumeStatus struct {
 	Ownership   cluster.Ownership `json:"ownership"`
 	Application cluster.AppName   `json:"application,omitempty"`
 	Copies      []CopyStatus      `json:"copies"`
-	Move        *cluster.Move     `json:"move,omitempty"`
+	// SetAside are copies that nodes have put away; only where one volume is asked for.
+	SetAside []SetAsideStatus `json:"set_aside,omitempty"`
+	Move     *cluster.Move    `json:"move,omitempty"`
 	// Names are what the nodes in it are called.
 	Names map[cluster.NodeID]string `json:"names,omitempty"`
 }
 
-// CopyStatus is one node's copy of a volume.
-type CopyStatus struct {
-	Node cluster.NodeID      `json:"node"`
-	Copy cluster.VolumeState `json:"copy"`
+// Recovery is what is known of a store that has gone back: to a backup, say.
+type Recovery struct {
+	// Recovering: it has, and nobody has accepted that yet. Nothing is destroyed on its word.
+	Recovering bool      `json:"recovering"`
+	Noticed    time.Time `json:"noticed,omitzero"`
+	// Why is the evidence.
+	Why string `json:"why,omitempty"`
+	// Consequences say, one sentence each, what follows from accepting it.
+	Consequences []string `json:"consequences"`
 }
 
-// A Catalogue lists volumes in brief, as those who list them all the time keep it: they ask for what
+// CopyStatus is one node's copy of a volume.
+type CopyStatus struct {
+	Node cluster.NodeID `json:"node"`
+	Copy cluster.Copy   `json:"copy"`
+}
+
+// SetAsideStatus is a copy that a node has put away.
+type SetAsideStatus struct {
+	Node cluster.NodeID   `json:"node"`
+	Copy cluster.SetAside `json:"copy"`
+}
+
+// A VolumeChanges lists volumes in brief, as those who list them all the time keep it: they ask for what
 // has changed.
-type Catalogue struct {
+type VolumeChanges struct {
 	// Revision is what to ask for more with.
 	Revision cluster.Revision `json:"revision"`
-	// Whole: these are all volumes, and what was known before does not count any more.
-	Whole   bool          `json:"whole,omitempty"`
+	// Reset: these are all volumes, and what was known before does not count any more.
+	Reset   bool          `json:"reset,omitempty"`
 	Volumes []VolumeBrief `json:"volumes"`
 }
 
-// VolumeBrief is a volume in a Catalogue.
+// VolumeBrief is a volume in a VolumeChanges.
 type VolumeBrief struct {
 	ID   cluster.VolumeID `json:"id"`
 	Name string           `json:"name"`
@@ -37,8 +60,8 @@ type VolumeBrief struct {
 	Owner       string        `json:"owner,omitempty"`
 	Epoch       cluster.Epoch `json:"epoch,omitempty"`
 	MaximumSize int64         `json:"maximum_size,omitempty"`
-	// Gone: it is deleted.
-	Gone bool `json:"gone,omitempty"`
+	// Deleted: it is deleted.
+	Deleted bool `json:"deleted,omitempty"`
 }
 
 // VolumeRequest asks for a new volume.
@@ -65,6 +88,14 @@ type RollbackRequest struct {
 	Snapshot cluster.SnapshotName `json:"snapshot"`
 	// Force: later snapshots that somebody counts on may go.
 	Force bool `json:"force,omitempty"`
+}
+
+// TakeoverRequest makes another node the owner of a volume whose owner has lost its copy.
+type TakeoverRequest struct {
+	// Node is the id, name or address of one that holds a replica.
+	Node string `json:"node"`
+	// Older: it may be one that is behind another replica.
+	Older bool `json:"older,omitempty"`
 }
 
 // SnapshotRequest asks for a snapshot.

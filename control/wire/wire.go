@@ -22,20 +22,38 @@ const (
 	PathPreview = "/v1/preview"
 	// PathStatus: GET a Status: all that an operator wants to see at once.
 	PathStatus = "/v1/status"
+	// PathBackup: GET all that the service must not lose, at one instant, in the form of package
+	// control/store/backup.
+	PathBackup = "/v1/backup"
 	// PathDrover: GET the Version of the service.
 	PathDrover = "/v1/drover"
+
+	// PathRecovery: GET a Recovery; POST accepts it, and answers the Recovery that was accepted.
+	PathRecovery = "/v1/recovery"
 
 	// PathNodes: GET []NodeStatus.
 	PathNodes = "/v1/nodes"
 	// PathNode: PUT a cluster.Node by its own agent.
 	PathNode = "/v1/nodes/:node"
+	// PathNodeRemoval: POST a RemovalRequest by a user; answers the Removal. The node is given by id, name or
+	// address.
+	PathNodeRemoval = "/v1/nodes/:node/removal"
+	// PathRemovedNodes: GET []cluster.RemovedNode, those that were removed last first.
+	PathRemovedNodes = "/v1/removed-nodes"
+	// PathRemovedNode: DELETE by a user: the node, by id or name, may register again.
+	PathRemovedNode = "/v1/removed-nodes/:node"
 	// PathNodeState: PUT a cluster.NodeState by the node's own agent.
 	PathNodeState = "/v1/nodes/:node/state"
-	// PathNodeSlice: GET a cluster.Slice by the node's own agent. It waits, for at most the
-	// query's "wait" (a duration), until the slice's revision is greater than "since", and
+	// PathNodeHeartbeat: POST a Heartbeat by the node's own agent: nothing has changed since its last
+	// state. ErrStale: the service does not have that state, and is to be sent it again.
+	PathNodeHeartbeat = "/v1/nodes/:node/heartbeat"
+	// PathNodeAssignment: GET a cluster.Assignment by the node's own agent. It waits, for at most the
+	// query's "wait" (a duration), until the assignment's revision is greater than "since", and
 	// answers 304 if it never is. A request with "since" says that the agent acts on that
-	// revision, with its routes in force. That such requests come is the node's heartbeat.
-	PathNodeSlice = "/v1/nodes/:node/slice"
+	// revision, with its routes in force. That such requests come is the heartbeat of a node whose state
+	// does not say how often it reports.
+	// The path has the name that the first version gave it, so that agents of any version find it.
+	PathNodeAssignment = "/v1/nodes/:node/slice"
 
 	// PathKeys: GET []cluster.UserKey, by name.
 	PathKeys = "/v1/keys"
@@ -43,10 +61,15 @@ const (
 	// or that key another name.
 	PathKey = "/v1/keys/:key"
 
+	// PathRevocations: GET []cluster.Revocation, by name.
+	PathRevocations = "/v1/revocations"
+	// PathRevocation: PUT by a user, of another one. Nothing takes it back.
+	PathRevocation = "/v1/revocations/:user"
+
 	// PathMoves: GET []cluster.Move, open ones first; POST a MoveRequest by a user.
 	PathMoves = "/v1/moves"
 	// PathMove: GET a cluster.Move; with "since" and "wait" it waits for a change as
-	// PathNodeSlice does, the revision being in the ETag.
+	// PathNodeAssignment does, the revision being in the ETag.
 	PathMove = "/v1/moves/:move"
 	// PathMoveAbort: POST by a user. Answers ErrConflict once the move is committed.
 	PathMoveAbort = "/v1/moves/:move/abort"
@@ -68,12 +91,14 @@ const (
 	// PathVolume: GET a VolumeStatus, by name or id; DELETE it. Volumes that are deleted are found
 	// by their ids. All calls that change a volume answer its VolumeStatus.
 	PathVolume = "/v1/volumes/:volume"
-	// PathCatalogue: GET a Catalogue of what has changed since "since"; it waits as PathMove does.
-	PathCatalogue = "/v1/catalogue"
+	// PathVolumeChanges: GET a VolumeChanges of what has changed since "since"; it waits as PathMove does.
+	PathVolumeChanges = "/v1/volume-changes"
 	// PathVolumeResize: POST a ResizeRequest.
 	PathVolumeResize = "/v1/volumes/:volume/resize"
 	// PathVolumeUndelete: POST; by name it is the volume that was deleted last.
 	PathVolumeUndelete = "/v1/volumes/:volume/undelete"
+	// PathVolumeTakeover: POST a TakeoverRequest.
+	PathVolumeTakeover = "/v1/volumes/:volume/takeover"
 	// PathVolumeRollback: POST a RollbackRequest.
 	PathVolumeRollback = "/v1/volumes/:volume/rollback"
 	// PathSnapshots: GET []cluster.Snapshot that the owner holds and keeps; POST a
@@ -86,7 +111,7 @@ const (
 	// until the application leaves its node. HeaderNode names that node, and TrailerError says why
 	// the output ended if that is not its end.
 	PathLogs = "/v1/applications/:application/logs"
-	// PathNodeLogs: POST the output that a cluster.LogRequest of the node's slice asks for, by the
+	// PathNodeLogs: POST the output that a cluster.LogRequest of the node's assignment asks for, by the
 	// node's own agent, with TrailerError if it could not be read to its end. It is answered once
 	// nobody wants more of it.
 	PathNodeLogs = "/v1/nodes/:node/logs/:request"
@@ -123,7 +148,7 @@ type Status struct {
 	Nodes         []NodeStatus                           `json:"nodes"`
 	Configuration cluster.Configuration                  `json:"configuration"`
 	Ownerships    map[cluster.VolumeID]cluster.Ownership `json:"ownerships"`
-	// Moves that are open, and those that ended a short time ago.
+	// Moves that are open, and the last few that ended.
 	Moves  []cluster.Move  `json:"moves"`
 	Routes []cluster.Route `json:"routes"`
 	// Converged: every node that is in touch has done all that the configuration asks of it,
@@ -131,6 +156,40 @@ type Status struct {
 	Converged bool `json:"converged"`
 	// Pending says, one sentence each, what is missing for that.
 	Pending []string `json:"pending,omitempty"`
+	// Removed says what the nodes were called that were removed.
+	Removed map[cluster.NodeID]string `json:"removed,omitempty"`
+	// Gone are the nodes for which something of that waits and that are not there: to wait does not help.
+	Gone []GoneNode `json:"gone,omitempty"`
+}
+
+// A GoneNode is one that was removed, or that has not been heard of for so long that nobody should wait for it.
+type GoneNode struct {
+	Node cluster.NodeID `json:"node"`
+	Name string         `json:"name"`
+	// Removed: an operator has removed it.
+	Removed bool `json:"removed,omitempty"`
+	// Since is when it was heard of last, or the service started; or when it was removed.
+	Since time.Time `json:"since"`
+	// Waits are those of Status.Pending that only the node, or an operator, can end.
+	Waits []string `json:"waits"`
+}
+
+// Serves reports whether an application without a volume does what it is to do on a node, and no other node that
+// is in touch still runs it.
+func (s Status) Serves(app cluster.AppName, node cluster.NodeID) bool {
+	serves := false
+	for _, n := range s.Nodes {
+		for _, a := range n.State.Applications {
+			switch {
+			case a.Name != app || !n.Live:
+			case n.Node.ID == node:
+				serves = a.Healthy && a.Settling == ""
+			case a.Running:
+				return false
+			}
+		}
+	}
+	return serves
 }
 
 // NodeStatus is a node with what it last said of itself.
@@ -141,6 +200,12 @@ type NodeStatus struct {
 	Live bool `json:"live"`
 	// Heard is when the node was last heard of; zero: not since the service started.
 	Heard time.Time `json:"heard,omitzero"`
+}
+
+// Heartbeat says that a node is there and that the last state that it reported still holds.
+type Heartbeat struct {
+	// Sequence is that of the state.
+	Sequence uint64 `json:"sequence"`
 }
 
 // LivenessWindow is how long after its last word a node counts as in touch.
@@ -166,10 +231,10 @@ type ReadyReport struct {
 
 // ProgressReport is where the source stands with a move.
 type ProgressReport struct {
-	Attempt int             `json:"attempt"`
-	Phase   cluster.Phase   `json:"phase"`
-	Reason  string          `json:"reason,omitempty"`
-	Figures cluster.Figures `json:"figures"`
+	Attempt int           `json:"attempt"`
+	Phase   cluster.Phase `json:"phase"`
+	Reason  string        `json:"reason,omitempty"`
+	Stats   cluster.Stats `json:"figures"`
 }
 
 // AttemptRequest names one attempt of a move: the body of a hold.
@@ -190,8 +255,8 @@ type CommitRequest struct {
 	Attempt int           `json:"attempt"`
 	Epoch   cluster.Epoch `json:"epoch"`
 	// Base is the GUID of the last snapshot, which the target has confirmed to hold.
-	Base    string          `json:"base"`
-	Figures cluster.Figures `json:"figures"`
+	Base  string        `json:"base"`
+	Stats cluster.Stats `json:"figures"`
 }
 
 // FailureReport says that an attempt did not work out and that the source is as before.
@@ -199,8 +264,8 @@ type FailureReport struct {
 	Attempt int    `json:"attempt"`
 	Reason  string `json:"reason"`
 	// Final: trying again would not help.
-	Final   bool            `json:"final"`
-	Figures cluster.Figures `json:"figures"`
+	Final bool          `json:"final"`
+	Stats cluster.Stats `json:"figures"`
 }
 
 // KeyRequest is a user's public key, as ssh-keygen writes it.

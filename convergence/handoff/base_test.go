@@ -12,7 +12,7 @@ import (
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/mem"
 	"github.com/drover/drover/volume/transfer"
-	"github.com/drover/drover/volume/transfer/pipe"
+	transfermem "github.com/drover/drover/volume/transfer/mem"
 )
 
 // A marking backend has one snapshot as a base only: a difference can build on it, and that is all.
@@ -42,18 +42,24 @@ func (m *marking) Drop(ctx context.Context, id cluster.VolumeID, name cluster.Sn
 // A cutOff backend has part of a round, and refuses to go on with it as often as it is asked.
 type cutOff struct {
 	*mem.Backend
-	part volume.Partial
+	part   volume.Partial
+	goesOn bool // it takes what is resumed, once
 }
 
 func (c *cutOff) Copies(ctx context.Context) ([]volume.Copy, error) {
 	copies, err := c.Backend.Copies(ctx)
 	for i := range copies {
-		copies[i].Partial = &c.part
+		if c.part.To != "" {
+			copies[i].Partial = &c.part
+		}
 	}
 	return copies, err
 }
 
 func (c *cutOff) Receive(ctx context.Context, d volume.Delta, r io.Reader) error {
+	if c.goesOn && len(d.Resume) > 0 {
+		c.part, d.Resume = volume.Partial{}, nil
+	}
 	if len(d.Resume) > 0 {
 		return fmt.Errorf("%w: the token fits nothing", cluster.ErrStale)
 	}
@@ -68,7 +74,7 @@ func sharing(t *testing.T) (s *stage, shipped *[]string) {
 	if _, err := s.from.Snapshot(t.Context(), id, "shared", false); err != nil {
 		t.Fatal(err)
 	}
-	transport := s.h.Transport.(*pipe.Transport)
+	transport := s.h.Transport.(*transfermem.Transport)
 	session, err := transport.Dial(t.Context(), s.h.Target)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +125,7 @@ func TestARoundWhoseTokenIsOfNoUseIsShippedAnew(t *testing.T) {
 			if _, err := s.from.Snapshot(t.Context(), id, "cut", false); err != nil {
 				t.Fatal(err)
 			}
-			s.h.Transport.(*pipe.Transport).Nodes["b"] = &cutOff{Backend: s.to, part: row.part}
+			s.h.Transport.(*transfermem.Transport).Nodes["b"] = &cutOff{Backend: s.to, part: row.part}
 			if err := s.h.Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,7 @@
 //	image     ship the application's image, if it is to be had nowhere else  target
 //	precopy   snapshot, ship; again while that pays                     target
 //	hold      the proxies of all nodes keep new connections waiting     control
-//	stop      the application ends, in its own time
+//	stop      whatever runs on the volume ends, in its own time
 //	final     close the volume, last snapshot, ship the last round      target
 //	commit    owner A -> B, epoch + 1: one conditional write            control
 //	demote    the copy that stays becomes a replica
@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -64,16 +65,25 @@ type Handoff struct {
 	Journal   Journal
 	Log       *slog.Logger
 
-	// Application is what runs on the volume; the zero value if nothing does.
+	// Application is what shall run on the volume when the attempt begins, and is made ready for on the
+	// target; the zero value if nothing shall. Wanted, which may be nil, returns what shall by now.
+	// What does run, and so is stopped, the Runtime says: see users.go.
 	Application cluster.Application
+	Wanted      func() cluster.Application
+	// Alone, which may be nil, has nobody else start, stop or open anything on the volume until what it
+	// returns is called.
+	Alone func(ctx context.Context) (release func(), err error)
 
 	Options
 
+	release func() // undoes Alone
 	session transfer.Session
-	figures *figures
+	stats   *stats
 	base    cluster.Snapshot // the newest snapshot that both sides know
 	shared  bool             // base is set
 	bare    bool             // base has no content here any more: it is not a snapshot to drop
+	// byFiles: the rounds of this attempt are shipped file by file, though both backends are of one kind.
+	byFiles bool
 	// past are the last rounds of past moves that the target is to have before all else.
 	past []cluster.SnapshotName
 	// partial is what the target has of a round that an earlier attempt could not finish.
@@ -94,11 +104,20 @@ type Options struct {
 	// HoldPatience is how long the proxies hold, and so how long the attempt may take from the
 	// hold to the request to commit: 30 s.
 	HoldPatience time.Duration
+	// ProgressPatience is how long anything before the hold may go on without getting ahead, a command, a
+	// snapshot or a transfer: 15 min.
+	ProgressPatience time.Duration
+	// WaitPatience is how long Wait waits for rounds to get shorter: 24 h.
+	WaitPatience time.Duration
 }
 
 func (o Options) pauseBudget() time.Duration  { return orDefault(o.PauseBudget, 2*time.Second) }
 func (o Options) maxRounds() int              { return orDefault(o.MaxRounds, 10) }
 func (o Options) holdPatience() time.Duration { return orDefault(o.HoldPatience, 30*time.Second) }
+
+// Patience is ProgressPatience, or its default.
+func (o Options) Patience() time.Duration     { return orDefault(o.ProgressPatience, 15*time.Minute) }
+func (o Options) waitPatience() time.Duration { return orDefault(o.WaitPatience, 24*time.Hour) }
 
 func orDefault[T comparable](v, fallback T) T {
 	var zero T
@@ -112,8 +131,8 @@ func orDefault[T comparable](v, fallback T) T {
 type Error struct {
 	// Final: another attempt would end in the same way.
 	Final bool
-	// Figures are what the attempt measured until then.
-	Figures cluster.Figures
+	// Stats are what the attempt measured until then.
+	Stats cluster.Stats
 	// Acknowledged: the control service knows already.
 	Acknowledged bool
 	cause        error
@@ -129,13 +148,15 @@ func (e *Error) Unwrap() error { return e.cause }
 // when this node still is. Any other error means that the answer of the control service is not
 // known: the journal says so, and Resolve must be called before anything touches the volume.
 func (h *Handoff) Run(ctx context.Context) error {
-	h.figures = newFigures(h.Move.Figures)
+	h.stats = newStats(h.Move.Stats)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reported := h.reportProgress(ctx)
 	defer func() { cancel(); <-reported }()
 
-	final, err := h.prepareCommit(ctx)
+	h.release = func() {}
+	defer func() { h.release() }()
+	final, err := h.bounded(ctx, h.prepareCommit)
 	if err != nil {
 		return h.rolledBack(err)
 	}
@@ -163,10 +184,27 @@ func (h *Handoff) prepareCommit(ctx context.Context) (cluster.Snapshot, error) {
 	if err := h.targetOpens(ctx); err != nil {
 		return cluster.Snapshot{}, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, h.holdPatience(),
-		fmt.Errorf("clients have been held for %s", h.holdPatience()))
+	h.flush(ctx)
+	if err := h.standAlone(ctx); err != nil {
+		return cluster.Snapshot{}, err
+	}
+	if err := h.stillWanted(); err != nil {
+		return cluster.Snapshot{}, err
+	}
+	held := fmt.Errorf("clients have been held for %s", h.holdPatience())
+	ctx, cancel := context.WithTimeoutCause(ctx, h.holdPatience(), held)
 	defer cancel()
-	return h.cutOver(ctx)
+	final, err := h.cutOver(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), held) && h.heldInVain() {
+		err = &Error{Final: true, cause: fmt.Errorf("as in the attempt before: %w", err)}
+	}
+	return final, err
+}
+
+// heldInVain reports whether the attempt before this one held clients for as long as they can be held.
+func (h *Handoff) heldInVain() bool {
+	before := h.Move.Stats
+	return before.Stop+before.Final.Took > h.holdPatience()*9/10
 }
 
 // targetOpens asks, while the application still runs here, whether anything keeps the target from
@@ -184,7 +222,6 @@ func (h *Handoff) targetOpens(ctx context.Context) error {
 
 // cutOver holds the clients, ends the writers and ships the last round.
 func (h *Handoff) cutOver(ctx context.Context) (cluster.Snapshot, error) {
-	h.flush(ctx)
 	held, err := h.Control.Hold(ctx, h.Move.ID, wire.AttemptRequest{Attempt: h.Move.Attempt})
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("hold the clients: %w", err)
@@ -193,37 +230,47 @@ func (h *Handoff) cutOver(ctx context.Context) (cluster.Snapshot, error) {
 		// Their proxies find the endpoint gone and wait by themselves.
 		h.Log.Warn("not every proxy confirmed its hold in time", "holding", held.Holding, "missing", held.Missing)
 	}
-	h.figures.phase(cluster.PhaseHold)
+	h.stats.phase(cluster.PhaseHold)
 	fault.Point("handoff.hold")
 
 	began := time.Now()
-	if h.Move.Application != "" {
-		if err := h.Runtime.Stop(ctx, h.Move.Application); err != nil {
-			if errors.Is(err, runtime.ErrStillRunning) {
-				err = &Error{Final: true, cause: err}
-			}
-			return cluster.Snapshot{}, fmt.Errorf("stop %s: %w", h.Move.Application, err)
-		}
+	err = h.stopUsers(ctx)
+	h.stats.stopped(time.Since(began))
+	if err != nil {
+		return cluster.Snapshot{}, err
 	}
-	h.figures.stopped(time.Since(began))
 	fault.Point("handoff.stop")
 
 	if err := h.Backend.Close(ctx, h.Move.Volume); err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("close the volume: %w", err)
 	}
-	h.figures.phase(cluster.PhaseFinal)
+	h.stats.phase(cluster.PhaseFinal)
 	final, err := h.ship(ctx, h.roundName(cluster.FinalSuffix[1:]), 0)
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("ship the last round: %w", err)
 	}
 	fault.Point("handoff.final")
+	h.stats.proven(h.proof(ctx, final))
 	return final, nil
+}
+
+// proof says what shows that the copy of the target equals the one here, for people.
+func (h *Handoff) proof(ctx context.Context, final cluster.Snapshot) string {
+	if native := h.Backend.Properties().Proof; native != "" && !h.delta(final.Name).Files {
+		return native
+	}
+	mine, err := volume.Find(ctx, h.Backend, h.Move.Volume)
+	at := slices.IndexFunc(mine.Snapshots, func(s cluster.Snapshot) bool { return s.Name == final.Name })
+	if err != nil || at < 0 || mine.Snapshots[at].Digest == "" {
+		return ""
+	}
+	return fmt.Sprintf("sha256 %s over content, metadata and attributes, both sides", mine.Snapshots[at].Digest)
 }
 
 // flush writes out what the kernel still holds in memory, so that the last snapshot, which must
 // do that while clients wait, finds little left.
 func (h *Handoff) flush(ctx context.Context) {
-	flusher, ok := h.Backend.(volume.Flusher)
+	flusher, ok := volume.As[volume.Flusher](h.Backend)
 	if !ok {
 		return
 	}
@@ -235,9 +282,9 @@ func (h *Handoff) flush(ctx context.Context) {
 // rolledBack tells an attempt's failure apart from one that another attempt would repeat.
 func (h *Handoff) rolledBack(err error) error {
 	var known *Error
-	final := errors.Is(err, cluster.ErrRefused) || errors.Is(err, cluster.ErrUnsupported)
+	final := cluster.Lasting(err)
 	if errors.As(err, &known) {
 		final = known.Final
 	}
-	return &Error{Final: final, Figures: h.figures.snapshot(), cause: err}
+	return &Error{Final: final, Stats: h.stats.snapshot(), cause: err}
 }

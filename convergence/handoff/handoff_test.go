@@ -1,10 +1,12 @@
 package handoff_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,7 +18,7 @@ import (
 	"github.com/drover/drover/convergence/runtime"
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/mem"
-	"github.com/drover/drover/volume/transfer/pipe"
+	transfermem "github.com/drover/drover/volume/transfer/mem"
 )
 
 const id cluster.VolumeID = "volume"
@@ -27,6 +29,7 @@ type stage struct {
 	from, to *mem.Backend
 	asking   bool // the journal's one fact
 	events   []string
+	runs     []runtime.Instance // on the source
 	h        *handoff.Handoff
 
 	// What the others do; nil is what should be.
@@ -35,12 +38,14 @@ type stage struct {
 	commit func(attempt int) error
 	failed func() error
 	asks   int
+	proof  string        // of the commit
 	epoch  cluster.Epoch // the record of ownership
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, from: mem.New(), to: mem.New(), epoch: 1}
+	s := &stage{t: t, from: mem.New(), to: mem.New(), epoch: 1,
+		runs: []runtime.Instance{{Name: "db", Volume: id, Running: true}, {Name: "web", Running: true}}}
 	if err := s.from.Create(t.Context(), id, volume.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +57,7 @@ func newStage(t *testing.T) *stage {
 		Move:    cluster.Move{ID: "12345678-move", Volume: id, Application: "db", From: "a", To: "b", Epoch: 1, Attempt: 1},
 		Target:  cluster.Node{ID: "b", Name: "b", Backend: "mem"},
 		Backend: s.from, Runtime: app{stage: s}, Control: s, Journal: s,
-		Transport: &pipe.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": s.to}},
+		Transport: &transfermem.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": s.to}},
 		Log:       slog.New(slog.DiscardHandler),
 	}
 	return s
@@ -90,6 +95,7 @@ func (s *stage) Hold(context.Context, cluster.MoveID, wire.AttemptRequest) (wire
 
 func (s *stage) Commit(_ context.Context, _ cluster.MoveID, r wire.CommitRequest) (cluster.Ownership, error) {
 	s.asks++
+	s.proof = r.Stats.Proof
 	if !s.asking {
 		s.t.Error("a commit was asked for that the journal does not know of")
 	}
@@ -119,7 +125,14 @@ func (s *stage) Failed(_ context.Context, _ cluster.MoveID, r wire.FailureReport
 	return nil
 }
 
-func (s *stage) Asking(cluster.Move, string) error { s.asking = true; s.note("asking"); return nil }
+func (s *stage) Asking(_ cluster.Move, base string) error {
+	if c := s.copy(s.to); c.Head != base {
+		s.t.Errorf("the journal keeps the base %q, the target is at %q", base, c.Head)
+	}
+	s.asking = true
+	s.note("asking")
+	return nil
+}
 
 func (s *stage) Settled(cluster.VolumeID) error { s.asking = false; s.note("settled"); return nil }
 
@@ -129,7 +142,12 @@ type app struct {
 	stage *stage
 }
 
-func (a app) Stop(context.Context, cluster.AppName) error {
+func (a app) Instances(context.Context) ([]runtime.Instance, error) { return a.stage.runs, nil }
+
+func (a app) Stop(_ context.Context, name cluster.AppName) error {
+	if !slices.ContainsFunc(a.stage.runs, func(i runtime.Instance) bool { return i.Name == name && i.Volume == id }) {
+		a.stage.t.Errorf("%s was stopped, which has nothing to do with the volume", name)
+	}
 	if a.stage.stop != nil {
 		if err := a.stage.stop(); err != nil {
 			return err
@@ -181,10 +199,10 @@ func TestRollBack(t *testing.T) {
 		want  []string
 	}{
 		{"the first round fails", func(s *stage) {
-			s.h.Transport.(*pipe.Transport).Fail = func(volume.Delta) error { return broken }
+			s.h.Transport.(*transfermem.Transport).Fail = func(volume.Delta) error { return broken }
 		}, false, nil},
 		{"the target is full", func(s *stage) {
-			s.h.Transport.(*pipe.Transport).Fail = func(volume.Delta) error { return fmt.Errorf("%w: disk full", cluster.ErrRefused) }
+			s.h.Transport.(*transfermem.Transport).Fail = func(volume.Delta) error { return fmt.Errorf("%w: disk full", cluster.ErrRefused) }
 		}, true, nil},
 		{"the control service does not answer the hold", func(s *stage) {
 			s.hold = func() error { return fmt.Errorf("%w", cluster.ErrUnavailable) }
@@ -193,7 +211,7 @@ func TestRollBack(t *testing.T) {
 			s.stop = func() error { return runtime.ErrStillRunning }
 		}, true, []string{"hold"}},
 		{"the last round fails", func(s *stage) {
-			s.h.Transport.(*pipe.Transport).Fail = func(d volume.Delta) error {
+			s.h.Transport.(*transfermem.Transport).Fail = func(d volume.Delta) error {
 				if strings.HasSuffix(string(d.To), "final") {
 					return broken
 				}
@@ -217,6 +235,14 @@ func TestRollBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// away returns an error for the first minute.
+func away(began time.Time, err error) error {
+	if time.Since(began) < time.Minute {
+		return err
+	}
+	return nil
 }
 
 // TestCommitIsAskedUntilItIsAnswered loses answers: whatever was carried out, both sides end up
@@ -251,6 +277,12 @@ func TestCommitIsAskedUntilItIsAnswered(t *testing.T) {
 		}, false, false},
 		{"the target is away for too long: the attempt is withdrawn first", func(s *stage) {
 			s.commit = func(int) error { return fmt.Errorf("%w: target not heard of", cluster.ErrUnavailable) }
+		}, false, true},
+		{"nobody answers for long, and then nobody knows of the move", func(s *stage) {
+			gone := fmt.Errorf("%w: no such move", cluster.ErrNotFound)
+			began := time.Now()
+			s.failed = func() error { return cmp.Or(away(began, lost), gone) }
+			s.commit = func(int) error { return cmp.Or(away(began, lost), gone) }
 		}, false, true},
 		{"it is too late to withdraw", func(s *stage) {
 			withdrawn := false
@@ -350,7 +382,7 @@ func (l locked) Copies(ctx context.Context) ([]volume.Copy, error) {
 // TestATargetThatCouldNotOpen: that is found before the application is stopped, and may pass.
 func TestATargetThatCouldNotOpen(t *testing.T) {
 	s := newStage(t)
-	s.h.Transport = &pipe.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": locked{s.to}}}
+	s.h.Transport = &transfermem.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": locked{s.to}}}
 	var failed *handoff.Error
 	if err := s.h.Run(t.Context()); !errors.As(err, &failed) || failed.Final || !strings.Contains(err.Error(), "its key is not loaded") {
 		t.Fatalf("got %v", err)

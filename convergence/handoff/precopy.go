@@ -9,6 +9,7 @@ import (
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/internal/fault"
+	"github.com/drover/drover/internal/sleep"
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/transfer"
 )
@@ -19,7 +20,8 @@ func (h *Handoff) precopy(ctx context.Context) error {
 	if err := h.findBase(ctx); err != nil {
 		return err
 	}
-	p := predictor{budget: h.pauseBudget(), maxRounds: h.maxRounds(), policy: h.OverBudget}
+	p := h.predictor()
+	shortest := best{at: time.Now()}
 	for n := 1; ; n++ {
 		fault.Point("handoff.precopy")
 		name, past := h.next(n)
@@ -31,20 +33,49 @@ func (h *Handoff) precopy(ctx context.Context) error {
 			continue // it says nothing of what is written now
 		}
 		p.add(done)
+		shortest.add(done)
 		switch next, why := p.next(); next {
 		case enough:
 			h.Log.Info("pre-copy is done", "rounds", n, "reason", why)
 			return nil
 		case tooMuch:
-			return &Error{Final: true, cause: fmt.Errorf("the pause would be too long: %s", why)}
+			return &Error{Final: true, cause: pauseTooLong(why)}
 		case later:
+			if time.Since(shortest.at) > h.waitPatience() {
+				return &Error{Final: true, cause: pauseTooLong(fmt.Sprintf("no round got shorter for %s: %s", h.waitPatience(), why))}
+			}
 			h.Log.Info("pre-copy waits", "rounds", n, "reason", why)
-			if err := sleep(ctx, p.budget); err != nil {
+			h.stats.wait("another round is tried until one is short enough: " + why)
+			if err := sleep.For(ctx, p.budget); err != nil {
 				return err
 			}
 		case another:
 		}
 	}
+}
+
+// best is the shortest round so far, but for a tenth, and when it was.
+type best struct {
+	took time.Duration
+	at   time.Time
+}
+
+func (b *best) add(r round) {
+	if r.incremental && (b.took == 0 || r.took < b.took*9/10) {
+		b.took, b.at = r.took, time.Now()
+	}
+}
+
+// predictor returns one that has seen no round yet.
+func (h *Handoff) predictor() predictor {
+	return predictor{budget: h.pauseBudget(), hold: h.holdPatience(), stop: h.Move.Stats.Stop,
+		maxRounds: h.maxRounds(), policy: h.OverBudget}
+}
+
+// pauseTooLong is why a move ends before anything is stopped, with the ways out.
+func pauseTooLong(why string) error {
+	return cluster.WithHint(fmt.Errorf("%w: the pause would be too long: %s", cluster.ErrRefused, why),
+		"move when less is written, or give the agents and proxies a longer --hold-patience")
 }
 
 // next names the snapshot of the next round. Past is one that was made before this attempt.
@@ -61,21 +92,39 @@ func (h *Handoff) next(n int) (name cluster.SnapshotName, past bool) {
 
 // round ships one round while the application runs.
 func (h *Handoff) round(ctx context.Context, name cluster.SnapshotName) (round, error) {
-	incremental, began := h.shared, time.Now()
-	h.figures.begin()
+	// What is left of a round that was cut says nothing of how long a whole one takes.
+	difference, whole, began := h.shared, h.partial == nil, time.Now()
+	h.stats.begin()
 	h.estimate(ctx, name)
-	resumed := h.partial != nil
 	_, err := h.ship(ctx, name, h.BytesPerSecond)
-	if errors.Is(err, cluster.ErrStale) && resumed {
+	if errors.Is(err, cluster.ErrStale) && !whole {
 		h.Log.Warn("what has arrived of the round is of no use: it is shipped anew", "error", err)
+		whole = true
 		_, err = h.ship(ctx, name, h.BytesPerSecond)
 	}
-	if errors.Is(err, cluster.ErrStale) && incremental {
+	if errors.Is(err, cluster.ErrStale) && difference && h.native() {
+		h.Log.Warn("what both sides hold is not of one lineage: the difference is shipped file by file", "error", err)
+		h.byFiles = true
+		_, err = h.ship(ctx, name, h.BytesPerSecond)
+	}
+	if difference && (errors.Is(err, cluster.ErrStale) || h.byFiles && cannot(err)) {
 		h.Log.Warn("the snapshot that both sides hold is of no use: the volume is shipped in full", "error", err)
-		h.shared, incremental = false, false
+		h.shared, h.byFiles, difference = false, false, false
 		_, err = h.ship(ctx, name, h.BytesPerSecond)
 	}
-	return round{took: time.Since(began), incremental: incremental}, err
+	return round{took: time.Since(began), incremental: difference && whole}, err
+}
+
+// cannot reports whether a difference could not even be made: without the content of its base, say.
+func cannot(err error) bool {
+	return errors.Is(err, cluster.ErrUnsupported) || errors.Is(err, cluster.ErrNotFound)
+}
+
+// native reports whether rounds are in a stream of the backends' own, which a difference by files
+// could stand in for.
+func (h *Handoff) native() bool {
+	p := h.Backend.Properties()
+	return p.Proof != "" && p.Name == h.Target.Backend && !h.byFiles
 }
 
 // findBase looks up the newest snapshot that both sides know, and drops the remains of earlier
@@ -85,7 +134,7 @@ func (h *Handoff) findBase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.figures.expect(mine.UsedBytes)
+	h.stats.expect(mine.UsedBytes)
 	old := cluster.OldRounds(mine.Snapshots)
 	theirs, err := h.session.Copy(ctx, h.Move.Volume)
 	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
@@ -162,7 +211,7 @@ func (h *Handoff) goOn(mine, theirs volume.Copy) {
 	switch {
 	case p == nil || len(p.Token) == 0 || !slices.ContainsFunc(mine.Snapshots, named(p.To)):
 	case p.From == "" || h.buildOn(mine, named(p.From)):
-		h.partial = p
+		h.partial, h.byFiles = p, p.Listed && h.native()
 	}
 }
 
@@ -176,8 +225,8 @@ func (h *Handoff) ship(ctx context.Context, name cluster.SnapshotName, rate int6
 	d := h.delta(name)
 	h.partial = nil
 	made := time.Since(began)
-	bytes, err := h.session.Send(ctx, d, h.Backend, transfer.Options{BytesPerSecond: rate, Progress: h.figures.shipped})
-	h.figures.end(bytes, time.Since(began))
+	bytes, err := h.session.Send(ctx, d, h.Backend, transfer.Options{BytesPerSecond: rate, Progress: h.stats.shipped})
+	h.stats.end(bytes, time.Since(began))
 	h.Log.Debug("a round was shipped", "delta", d, "bytes", bytes, "snapshot_took", made, "took", time.Since(began))
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("send %s to %s: %w", d, h.Target.Name, err)
@@ -195,16 +244,16 @@ func (h *Handoff) ship(ctx context.Context, name cluster.SnapshotName, rate int6
 // estimate says what the round under way should come to, where the backend can tell. In a round that
 // goes on with what has arrived already, nobody can.
 func (h *Handoff) estimate(ctx context.Context, name cluster.SnapshotName) {
-	estimator, ok := h.Backend.(volume.Estimator)
+	estimator, ok := volume.As[volume.Estimator](h.Backend)
 	d := h.delta(name)
-	if !ok || d.Files || len(d.Resume) > 0 {
+	if !ok || len(d.Resume) > 0 {
 		return
 	}
 	_, err := h.Backend.Snapshot(ctx, h.Move.Volume, name, false) // the one that is shipped next
 	if err == nil {
 		var bytes int64
 		if bytes, err = estimator.Estimate(ctx, d); err == nil {
-			h.figures.expectRound(bytes)
+			h.stats.expectRound(bytes)
 			return
 		}
 	}
@@ -213,7 +262,7 @@ func (h *Handoff) estimate(ctx context.Context, name cluster.SnapshotName) {
 
 // delta is what the next round ships.
 func (h *Handoff) delta(name cluster.SnapshotName) volume.Delta {
-	d := volume.Delta{Volume: h.Move.Volume, To: name, Files: h.Target.Backend != h.Backend.Properties().Name}
+	d := volume.Delta{Volume: h.Move.Volume, To: name, Files: h.byFiles || h.Target.Backend != h.Backend.Properties().Name}
 	if h.shared {
 		d.From = h.base.Name
 	}
@@ -227,15 +276,4 @@ func (h *Handoff) delta(name cluster.SnapshotName) volume.Delta {
 // ever mean different content by the same name.
 func (h *Handoff) roundName(round string) cluster.SnapshotName {
 	return cluster.SnapshotName(fmt.Sprintf("move-%.8s-%d-%s", h.Move.ID, h.Move.Attempt, round))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -30,9 +30,23 @@ func TestPredictor(t *testing.T) {
 		{"policy wait goes on later", Wait, []round{delta(9 * time.Second), delta(9 * time.Second), delta(9 * time.Second), delta(9 * time.Second)}, later},
 		{"policy fail gives up", Fail, []round{delta(9 * time.Second), delta(9 * time.Second), delta(9 * time.Second), delta(9 * time.Second)}, tooMuch},
 		{"policy fail cuts over when it fits", Fail, []round{delta(9 * time.Second), delta(time.Second), delta(time.Second)}, enough},
+		{"a bound on rounds that were all full but one is no reason to guess", CutOver,
+			[]round{full(time.Minute), full(time.Minute), full(time.Minute), full(time.Minute), delta(time.Second)}, enough},
+		{"what the hold has room for is cut over", CutOver,
+			[]round{delta(22 * time.Second), delta(22 * time.Second), delta(22 * time.Second), delta(22 * time.Second)}, enough},
+		{"what the hold has no room for is never begun", CutOver,
+			[]round{delta(52 * time.Second), delta(52 * time.Second), delta(52 * time.Second), delta(52 * time.Second)}, tooMuch},
+		{"nor with policy wait", Wait,
+			[]round{delta(52 * time.Second), delta(52 * time.Second), delta(52 * time.Second), delta(52 * time.Second)}, later},
+		{"nor when rounds still shrink at their bound", CutOver,
+			[]round{delta(120 * time.Second), delta(90 * time.Second), delta(70 * time.Second), delta(50 * time.Second), delta(30 * time.Second)}, tooMuch},
+		{"where every round is a full one, the last one will be", CutOver,
+			[]round{full(time.Minute), full(time.Minute), full(time.Minute), full(time.Minute), full(time.Minute)}, tooMuch},
+		{"and may fit", CutOver,
+			[]round{full(time.Second), full(time.Second), full(time.Second), full(time.Second), full(time.Second)}, enough},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
-			p := predictor{budget: 2 * time.Second, maxRounds: 5, policy: row.policy}
+			p := predictor{budget: 2 * time.Second, hold: 30 * time.Second, maxRounds: 5, policy: row.policy}
 			for _, r := range row.rounds {
 				p.add(r)
 			}
@@ -40,5 +54,34 @@ func TestPredictor(t *testing.T) {
 				t.Errorf("got %d (%s), want %d", got, why, row.want)
 			}
 		})
+	}
+}
+
+// TestTheFirstDifferenceIsWaitedFor: after as many full copies as rounds may be, one says nothing yet.
+func TestTheFirstDifferenceIsWaitedFor(t *testing.T) {
+	p := predictor{budget: 2 * time.Second, hold: 30 * time.Second, maxRounds: 1}
+	p.add(round{took: time.Hour})
+	if got, why := p.next(); got != another {
+		t.Errorf("after the full copy: got %d (%s), want another round", got, why)
+	}
+	p.add(round{took: 0, incremental: true}) // by a coarse clock
+	if got, why := p.next(); got != enough {
+		t.Errorf("after a difference: got %d (%s), want enough", got, why)
+	}
+}
+
+func TestTheRoomThatAHoldLeaves(t *testing.T) {
+	for _, row := range []struct {
+		rule             string
+		hold, stop, want time.Duration
+	}{
+		{"three quarters, where the stop is not known", 30 * time.Second, 0, 22500 * time.Millisecond},
+		{"three quarters, where the stop was quick", 30 * time.Second, time.Second, 22500 * time.Millisecond},
+		{"what a long stop leaves", 30 * time.Second, 25 * time.Second, 5 * time.Second},
+		{"nothing", 30 * time.Second, time.Minute, 0},
+	} {
+		if got := (&predictor{hold: row.hold, stop: row.stop}).room(); got != row.want {
+			t.Errorf("%s: got %s, want %s", row.rule, got, row.want)
+		}
 	}
 }

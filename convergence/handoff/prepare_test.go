@@ -11,7 +11,7 @@ import (
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/convergence/handoff"
 	"github.com/drover/drover/volume"
-	"github.com/drover/drover/volume/transfer/pipe"
+	transfermem "github.com/drover/drover/volume/transfer/mem"
 )
 
 // imageApp is an application that runs from an image and has a command to run before its stop.
@@ -48,7 +48,7 @@ func TestTheImageGoesFirst(t *testing.T) {
 
 	again := newStage(t)
 	again.h.Runtime, again.h.Application = imageApp{app: app{stage: again}}, s.h.Application
-	transport := s.h.Transport.(*pipe.Transport) // which holds the image
+	transport := s.h.Transport.(*transfermem.Transport) // which holds the image
 	transport.Nodes = map[cluster.NodeID]volume.Backend{"b": again.to}
 	again.h.Transport = transport
 	if err := again.h.Run(t.Context()); err != nil {
@@ -108,7 +108,7 @@ func TestABaseOfNoUse(t *testing.T) {
 	back.h.Move.Epoch, back.h.Move.From, back.h.Move.ID = 2, "b", "87654321-move"
 	back.h.Backend = back.from
 	var sent []string
-	back.h.Transport = &pipe.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": back.to}, Fail: func(d volume.Delta) error {
+	back.h.Transport = &transfermem.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": back.to}, Fail: func(d volume.Delta) error {
 		sent = append(sent, string(d.From))
 		if len(sent) == 1 {
 			return fmt.Errorf("%w: no parent", cluster.ErrStale)

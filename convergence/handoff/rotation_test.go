@@ -7,7 +7,7 @@ import (
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/mem"
-	"github.com/drover/drover/volume/transfer/pipe"
+	transfermem "github.com/drover/drover/volume/transfer/mem"
 )
 
 // TestAroundThreeNodes: only the first visit to a node ships everything, though between two visits
@@ -21,7 +21,7 @@ func TestAroundThreeNodes(t *testing.T) {
 		s.from, s.to, s.epoch = from, to, cluster.Epoch(hop+1)
 		full := 0
 		s.h.Backend = from
-		s.h.Transport = &pipe.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": to}, Fail: func(d volume.Delta) error {
+		s.h.Transport = &transfermem.Transport{Nodes: map[cluster.NodeID]volume.Backend{"b": to}, Fail: func(d volume.Delta) error {
 			if d.From == "" {
 				full++
 			}

@@ -41,6 +41,7 @@ type Options struct {
 
 // A Membership is this node's part in the gossip.
 type Membership struct {
+	name    string
 	list    *memberlist.Memberlist
 	log     *slog.Logger
 	changed chan struct{} // has room for one
@@ -51,6 +52,10 @@ type Membership struct {
 	mu    sync.Mutex
 	peers map[cluster.NodeID]string // as the cluster's records say
 	alive map[cluster.NodeID]bool
+	rival struct {
+		address string
+		at      time.Time
+	}
 }
 
 // Start begins to take part. It knows nobody before SetPeers.
@@ -66,7 +71,7 @@ func Start(o Options) (*Membership, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: gossip address %q: %w", cluster.ErrInvalid, o.Bind, err)
 	}
-	m := &Membership{log: o.Log, changed: make(chan struct{}, 1), peers: map[cluster.NodeID]string{}, alive: map[cluster.NodeID]bool{}}
+	m := &Membership{name: string(o.ID), log: o.Log, changed: make(chan struct{}, 1), peers: map[cluster.NodeID]string{}, alive: map[cluster.NodeID]bool{}}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
@@ -74,12 +79,17 @@ func Start(o Options) (*Membership, error) {
 	config.Name = string(o.ID)
 	config.BindAddr, config.BindPort, config.AdvertisePort = host, port, port
 	config.SecretKey = o.Key
-	config.Events = m
+	config.Events, config.Conflict = m, m
 	config.Logger = slog.NewLogLogger(m.log.Handler(), slog.LevelDebug)
 	// A node that comes back with another address, or after a long partition, is taken at once.
 	config.DeadNodeReclaimTime = time.Second
-	if m.list, err = memberlist.Create(config); err != nil {
+	bounded, err := listen(host, port, config.Logger)
+	if err != nil {
 		return nil, fmt.Errorf("take part in membership at %s: %w", o.Bind, err)
+	}
+	config.Transport = bounded
+	if m.list, err = memberlist.Create(config); err != nil {
+		return nil, errors.Join(fmt.Errorf("take part in membership at %s: %w", o.Bind, err), bounded.Shutdown())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -117,6 +127,32 @@ func (m *Membership) View() map[cluster.NodeID]string {
 		}
 	}
 	return view
+}
+
+// rivalLately is how long after it was last told of another host counts as there. Nodes tell each other
+// all that they know every 30 s.
+const rivalLately = 90 * time.Second
+
+// Rival returns the address of another host that lately took part under the name of this one; empty if
+// none did: somebody has cloned a host.
+func (m *Membership) Rival() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rival.address == "" || time.Since(m.rival.at) > rivalLately {
+		return ""
+	}
+	return m.rival.address
+}
+
+// NotifyConflict is called by memberlist, when two addresses have one name.
+func (m *Membership) NotifyConflict(existing, other *memberlist.Node) {
+	if other.Name != m.name || other.Addr.Equal(existing.Addr) {
+		return
+	}
+	m.mu.Lock()
+	m.rival.address, m.rival.at = other.Address(), time.Now()
+	m.mu.Unlock()
+	m.log.Error("another host takes part as this node", "address", other.Address())
 }
 
 // Changed receives a value soon after a node appeared or disappeared.

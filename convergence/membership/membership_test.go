@@ -95,3 +95,24 @@ func TestWithoutAKeyNobodyTakesPart(t *testing.T) {
 		t.Error("it started")
 	}
 }
+
+// TestAnotherHostUnderOnesNameIsNoticed by the one and by the other, whoever came first.
+func TestAnotherHostUnderOnesNameIsNoticed(t *testing.T) {
+	g := newGossip(t)
+	a, b := g.start("a", key), g.start("b", key)
+	g.sees(a, map[cluster.NodeID]string{"b": "alive", "c": "dead"})
+	if rival := a.Rival() + b.Rival(); rival != "" {
+		t.Errorf("without another one: %s", rival)
+	}
+	at := g.where["a"]
+	g.where["a"] = g.where["c"]
+	clone := g.start("a", key)
+	for deadline := time.Now().Add(time.Minute); clone.Rival() != at; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the clone knows of %q, want %s", clone.Rival(), at)
+		}
+	}
+	if rival := b.Rival(); rival != "" {
+		t.Errorf("b takes %s for another b", rival)
+	}
+}

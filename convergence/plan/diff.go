@@ -1,23 +1,24 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/convergence/runtime"
-	"github.com/drover/drover/volume"
 )
 
-// Diff returns what brings the node from what it observes to what its slice asks.
-func Diff(slice cluster.Slice, seen Observed, now time.Time) Plan {
-	d := &differ{slice: slice, seen: seen, now: now, lanes: map[string]*Lane{}}
+// Diff returns what brings the node from what it observes to what its assignment asks.
+func Diff(assignment cluster.Assignment, seen Observed, now time.Time) Plan {
+	d := &differ{assignment: assignment, seen: seen, now: now, lanes: map[string]*Lane{}}
 	d.index()
 	if seen.InstancesUnknown != "" {
 		d.unused()
+		return d.plan()
+	}
+	if assignment.Removed {
+		d.expelled()
 		return d.plan()
 	}
 	if seen.VolumesUnknown == "" {
@@ -26,9 +27,30 @@ func Diff(slice cluster.Slice, seen Observed, now time.Time) Plan {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.stateless())) {
-		d.application(string(name), name, runtime.Spec{}, "")
+		d.application(string(name), name, cluster.Spec{}, "")
+	}
+	for _, drain := range d.assignment.Drains {
+		d.carry(drain)
 	}
 	return d.plan()
+}
+
+// expelled stops all that runs here and closes all that is open, and takes nothing away: the node was removed,
+// and another one may own what it owned.
+func (d *differ) expelled() {
+	const why = "an operator has removed this node"
+	for _, name := range slices.Sorted(maps.Keys(d.instances)) {
+		lane := string(name)
+		if id := d.instances[name].Volume; id != "" {
+			lane = string(id)
+		}
+		d.remove(lane, name, why)
+	}
+	for _, id := range slices.Sorted(maps.Keys(d.copies)) {
+		if c := d.copies[id]; c.Open || c.Unclosed {
+			d.add(string(id), Step{Kind: CloseVolume, Volume: id, Reason: why})
+		}
+	}
 }
 
 // unused brings up the volumes of this node that no application uses, and gets ready for those that
@@ -38,15 +60,15 @@ func (d *differ) unused() {
 		return
 	}
 	undecided := func(id cluster.VolumeID) bool { _, is := d.seen.Undecided[id]; return is }
-	for _, owned := range d.slice.Volumes {
+	for _, owned := range d.assignment.Volumes {
 		if id := owned.Volume.ID; owned.Application == "" && !undecided(id) {
 			d.ownedVolume(string(id), owned)
 			d.leaveOpen(string(id))
 		}
 	}
-	for _, arrival := range d.slice.Arriving {
+	for _, arrival := range d.assignment.Arriving {
 		id := arrival.Volume.ID
-		if _, owned := d.owned[id]; arrival.Application == nil && !undecided(id) && !owned {
+		if _, owned := d.owned[id]; arrival.Application == nil && arrival.From == "" && !undecided(id) && !owned {
 			d.arrival(string(id), arrival)
 		}
 	}
@@ -55,11 +77,14 @@ func (d *differ) unused() {
 // leaveOpen cuts a lane off before the first step that takes a volume away from whoever uses it: an
 // application may, of an earlier configuration.
 func (d *differ) leaveOpen(lane string) {
+	if l, ok := d.lanes[MoveLane(cluster.VolumeID(lane))]; ok && l.Steps[0].Kind == HandOff {
+		delete(d.lanes, l.Key)
+	}
 	l, ok := d.lanes[lane]
 	if !ok {
 		return
 	}
-	takes := func(s Step) bool { return s.Kind == CloseVolume || s.Kind == RollbackVolume || s.Kind == HandOff }
+	takes := func(s Step) bool { return s.Kind == CloseVolume || s.Kind == RollbackVolume }
 	if at := slices.IndexFunc(l.Steps, takes); at >= 0 {
 		l.Steps = l.Steps[:at]
 	}
@@ -70,9 +95,9 @@ func (d *differ) leaveOpen(lane string) {
 
 // A differ is one run of Diff: what is known, by id, and what has been decided so far.
 type differ struct {
-	slice cluster.Slice
-	seen  Observed
-	now   time.Time
+	assignment cluster.Assignment
+	seen       Observed
+	now        time.Time
 
 	wanted    map[cluster.AppName]cluster.Application
 	owned     map[cluster.VolumeID]cluster.OwnedVolume
@@ -81,8 +106,11 @@ type differ struct {
 	arriving  map[cluster.VolumeID]cluster.Arrival
 	leaving   map[cluster.VolumeID]cluster.Move
 	moves     map[cluster.MoveID]cluster.Move
-	copies    map[cluster.VolumeID]volume.Copy
-	instances map[cluster.AppName]runtime.Instance
+	copies    map[cluster.VolumeID]cluster.Copy
+	instances map[cluster.AppName]cluster.Instance
+	// using are the applications that shall run on volumes, and users the instances that are on them.
+	using map[cluster.VolumeID]cluster.Application
+	users map[cluster.VolumeID][]cluster.AppName
 
 	lanes     map[string]*Lane
 	conflicts []cluster.Conflict
@@ -90,20 +118,33 @@ type differ struct {
 }
 
 func (d *differ) index() {
-	d.wanted = by(d.slice.Applications, func(a cluster.Application) cluster.AppName { return a.Name })
-	d.owned = by(d.slice.Volumes, func(v cluster.OwnedVolume) cluster.VolumeID { return v.Volume.ID })
-	d.others = by(d.slice.Owners, func(o cluster.ForeignVolume) cluster.VolumeID { return o.Volume })
-	d.arriving = by(d.slice.Arriving, func(a cluster.Arrival) cluster.VolumeID { return a.Volume.ID })
-	d.moves = by(d.slice.Moves, func(m cluster.Move) cluster.MoveID { return m.ID })
-	d.copies = by(d.seen.Copies, func(c volume.Copy) cluster.VolumeID { return c.Volume })
-	d.instances = by(d.seen.Instances, func(i runtime.Instance) cluster.AppName { return i.Name })
+	d.wanted = by(d.assignment.Applications, func(a cluster.Application) cluster.AppName { return a.Name })
+	d.owned = by(d.assignment.Volumes, func(v cluster.OwnedVolume) cluster.VolumeID { return v.Volume.ID })
+	d.others = by(d.assignment.Owners, func(o cluster.ForeignVolume) cluster.VolumeID { return o.Volume })
+	d.arriving = by(d.assignment.Arriving, func(a cluster.Arrival) cluster.VolumeID { return a.Volume.ID })
+	delete(d.arriving, "") // of applications without one
+	d.moves = by(d.assignment.Moves, func(m cluster.Move) cluster.MoveID { return m.ID })
+	d.copies = by(d.seen.Copies, func(c cluster.Copy) cluster.VolumeID { return c.Volume })
+	d.instances = by(d.seen.Instances, func(i cluster.Instance) cluster.AppName { return i.Name })
+	d.using = map[cluster.VolumeID]cluster.Application{}
+	for _, app := range d.assignment.Applications {
+		if app.Volume != nil {
+			d.using[app.Volume.Volume] = app
+		}
+	}
+	d.users = map[cluster.VolumeID][]cluster.AppName{}
+	for _, name := range slices.Sorted(maps.Keys(d.instances)) {
+		if id := d.instances[name].Volume; id != "" {
+			d.users[id] = append(d.users[id], name)
+		}
+	}
 	d.deleted = map[cluster.VolumeID]bool{}
-	for _, id := range d.slice.Deleted {
+	for _, id := range d.assignment.Deleted {
 		d.deleted[id] = true
 	}
 	d.leaving = map[cluster.VolumeID]cluster.Move{}
-	for _, m := range d.slice.Moves {
-		if m.From == d.slice.Node && !m.Phase.Ended() && !m.Phase.Committed() {
+	for _, m := range d.assignment.Moves {
+		if m.From == d.assignment.Node && !m.Phase.Ended() && !m.Phase.Committed() {
 			d.leaving[m.Volume] = m
 		}
 	}
@@ -174,8 +215,7 @@ func (d *differ) arrival(lane string, a cluster.Arrival) {
 	step := Step{Kind: GetReady, Volume: a.Volume.ID, Move: move,
 		Reason: fmt.Sprintf("it is to move here from %s", d.nodeName(move.From))}
 	if a.Application != nil {
-		step.Spec = runtime.Spec{Application: *a.Application, Epoch: move.Epoch + 1,
-			VolumePath: d.seen.Path(a.Volume.ID), Address: d.seen.Address, Private: d.seen.Private}
+		step.Spec = d.seen.spec(*a.Application, move.Epoch+1)
 	}
 	d.add(lane, step)
 }
@@ -203,7 +243,7 @@ func (d *differ) foreign(lane string, id cluster.VolumeID) {
 			d.add(lane, Step{Kind: DemoteVolume, Volume: id, Epoch: record.Epoch, Reason: why})
 			return
 		}
-		d.label(lane, held, volume.Labels{Name: record.Name, Application: record.Application})
+		d.label(lane, held, cluster.Labels{Name: record.Name, Application: record.Application})
 		d.retire(lane, record, held)
 	case !exists:
 		d.removeUsers(lane, id, 0, "neither it nor its volume is placed here")
@@ -213,22 +253,20 @@ func (d *differ) foreign(lane string, id cluster.VolumeID) {
 }
 
 // retire puts the copy of a former owner away when its grace period is over.
-func (d *differ) retire(lane string, record cluster.ForeignVolume, held volume.Copy) {
+func (d *differ) retire(lane string, record cluster.ForeignVolume, held cluster.Copy) {
 	d.dropOldRounds(lane, held)
 	kept := false
 	for _, s := range held.Snapshots {
+		kept = kept || s.Kept
 		if s.Kept && slices.Contains(record.Unwanted, s.Name) && s.GUID != held.Head && held.Partial == nil {
 			d.add(lane, Step{Kind: DropSnapshot, Volume: held.Volume, Name: s.Name, Reason: "no longer wanted"})
-			continue
 		}
-		kept = kept || s.Kept
 	}
 	if kept {
-		return // the only copy of something that a user asked to keep
+		return // the only copy of something that a user asked to keep, or has it until that is dropped
 	}
-	if end := held.Changed.Add(d.seen.Grace); d.now.Before(end) {
-		d.wakeAt(end)
-		return
+	if !held.Changed.Before(d.seen.Aged) {
+		return // by the present alone, which may be years ahead, there is no telling
 	}
 	d.add(lane, Step{Kind: RemoveVolume, Volume: held.Volume,
 		Reason: fmt.Sprintf("its owner has been another node for %s", d.seen.Grace)})
@@ -237,7 +275,7 @@ func (d *differ) retire(lane string, record cluster.ForeignVolume, held volume.C
 // dropOldRounds forgets the snapshots of earlier rounds on a replica. The newest one stays: the
 // owner keeps it too until a newer one has arrived, so it is what both sides share. So do the last
 // rounds of the last moves: see cluster.OldRounds.
-func (d *differ) dropOldRounds(lane string, held volume.Copy) {
+func (d *differ) dropOldRounds(lane string, held cluster.Copy) {
 	if held.Role != cluster.Replica || held.Partial != nil {
 		return
 	}
@@ -247,7 +285,7 @@ func (d *differ) dropOldRounds(lane string, held volume.Copy) {
 }
 
 func (d *differ) nodeName(id cluster.NodeID) string {
-	if n, ok := d.slice.Peer(id); ok && n.Name != "" {
+	if n, ok := d.assignment.Peer(id); ok && n.Name != "" {
 		return n.Name
 	}
 	return string(id)
@@ -257,28 +295,10 @@ func (d *differ) conflict(id cluster.VolumeID, what string, waysOut ...string) {
 	d.conflicts = append(d.conflicts, cluster.Conflict{Volume: id, What: what, WaysOut: waysOut})
 }
 
-func (d *differ) add(lane string, s Step) {
-	l, ok := d.lanes[lane]
-	if !ok {
-		l = &Lane{Key: lane}
-		d.lanes[lane] = l
-	}
-	l.Steps = append(l.Steps, s)
-}
-
 func (d *differ) wakeAt(t time.Time) {
 	if d.wake.IsZero() || t.Before(d.wake) {
 		d.wake = t
 	}
-}
-
-func (d *differ) plan() Plan {
-	p := Plan{Conflicts: d.conflicts, Wake: d.wake}
-	for _, key := range slices.Sorted(maps.Keys(d.lanes)) {
-		p.Lanes = append(p.Lanes, *d.lanes[key])
-	}
-	slices.SortStableFunc(p.Conflicts, func(a, b cluster.Conflict) int { return cmp.Compare(a.Volume, b.Volume) })
-	return p
 }
 
 func by[K comparable, V any](list []V, key func(V) K) map[K]V {

@@ -13,22 +13,27 @@ import (
 	"github.com/drover/drover/volume"
 )
 
-// TestPlansReachAFixedPoint draws any slice and any node, carries out what the plan says, and
+// TestPlansReachAFixedPoint draws any assignment and any node, carries out what the plan says, and
 // plans again: after a few passes there is nothing left to do, and nothing was written that
 // another node owns.
 func TestPlansReachAFixedPoint(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := draw(t)
 		for pass := range 5 {
-			p := plan.Diff(w.slice, w.seen, now)
+			p := plan.Diff(w.assignment, w.seen, now)
 			if len(p.Lanes) == 0 {
 				w.check(t)
 				return
 			}
+			done := map[string]bool{}
 			for _, lane := range p.Lanes {
+				if slices.ContainsFunc(lane.After, func(key string) bool { return done[key] }) {
+					continue // it waits for the next look
+				}
 				for _, s := range lane.Steps {
 					w.do(t, s)
 				}
+				done[lane.Key] = true
 			}
 			if pass == 4 {
 				t.Fatalf("the plan goes on for ever: %s", describe(p))
@@ -61,12 +66,12 @@ func draw(t *rapid.T) *world {
 	}
 	switch rapid.SampledFrom([]string{"owned", "other", "deleted", "arriving", "unknown"}).Draw(t, "the volume is") {
 	case "owned":
-		w.owns(epoch("owner"), flip("born"), guid.Draw(t, "base"))
+		w.owns(epoch("owner"), flip("created"), guid.Draw(t, "base"))
 		if flip("wanted") {
 			w.wants(db())
 		}
 		if flip("rolled back") {
-			w.slice.Volumes[0].Volume.Rollback = &cluster.RollbackWish{ID: "wish", Snapshot: "g1", Epoch: epoch("wish")}
+			w.assignment.Volumes[0].Volume.Rollback = &cluster.RollbackRequest{ID: "wish", Snapshot: "g1", Epoch: epoch("wish")}
 		}
 		if flip("in the trash") {
 			w.seen.Trash = []volume.Copy{{Volume: data, Role: cluster.Primary, Epoch: epoch("trash")}}
@@ -74,7 +79,7 @@ func draw(t *rapid.T) *world {
 	case "other":
 		w.ownedBy(b, epoch("owner"))
 	case "deleted":
-		w.slice.Deleted = []cluster.VolumeID{data}
+		w.assignment.Deleted = []cluster.VolumeID{data}
 	case "arriving":
 		w.move(cluster.Move{From: b, To: a, Epoch: epoch("move"), Phase: cluster.PhasePrepare, Ready: flip("ready")})
 	}
@@ -107,7 +112,7 @@ func (w *world) do(t *rapid.T, s plan.Step) {
 		}
 		c.Role, c.Epoch, c.Open, c.Head = cluster.Primary, s.Epoch, true, ""
 	case plan.ResizeVolume:
-		w.seen.Copies[held].LimitBytes = s.Limit
+		w.seen.Copies[held].MaximumSize = s.Limit
 	case plan.CloseVolume:
 		w.seen.Copies[held].Open = false
 	case plan.DemoteVolume:
@@ -124,6 +129,7 @@ func (w *world) do(t *rapid.T, s plan.Step) {
 	case plan.DropSnapshot:
 		c := &w.seen.Copies[held]
 		c.Snapshots = slices.DeleteFunc(c.Snapshots, func(x cluster.Snapshot) bool { return x.Name == s.Name })
+	case plan.CheckInstance:
 	case plan.CreateInstance:
 		w.runs(s.Spec, created)
 	case plan.StartInstance:
@@ -146,14 +152,14 @@ func (w *world) do(t *rapid.T, s plan.Step) {
 // check holds the end against the promises.
 func (w *world) check(t *rapid.T) {
 	t.Helper()
-	for _, o := range w.slice.Owners {
+	for _, o := range w.assignment.Owners {
 		for _, c := range w.seen.Copies {
 			if c.Volume == o.Volume && c.Epoch <= o.Epoch && (c.Open || c.Role == cluster.Primary) {
 				t.Fatalf("%s owns the volume since epoch %d, and this node can write it: %+v", o.Owner, o.Epoch, c)
 			}
 		}
 	}
-	for _, v := range w.slice.Volumes {
+	for _, v := range w.assignment.Volumes {
 		for _, c := range w.seen.Copies {
 			for _, i := range w.seen.Instances {
 				if c.Open && c.Epoch == v.Ownership.Epoch && i.Running && i.Epoch != c.Epoch {

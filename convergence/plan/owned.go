@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/convergence/runtime"
-	"github.com/drover/drover/volume"
 )
 
 // ownedVolume brings up a volume that this node may write, with its application.
@@ -15,16 +13,21 @@ func (d *differ) ownedVolume(lane string, owned cluster.OwnedVolume) {
 	v, record := owned.Volume, owned.Ownership
 	held, exists := d.copies[v.ID]
 	if exists && held.Epoch > record.Epoch {
-		// The copy has seen a later owner than this slice has: the slice is old. Acting on it
+		// The copy has seen a later owner than this assignment has: the assignment is old. Acting on it
 		// would bring back a writer that has been moved away.
 		return
 	}
 	if !exists && !d.appear(lane, owned) {
 		return
 	}
+	if exists && held.Broken() {
+		d.lost(lane, v, fmt.Sprintf("this node owns volume %s (epoch %d), and its copy cannot be used: %s", called(v), record.Epoch, cmp.Or(held.Lost, held.Warning)), held.Mend)
+		return
+	}
 	if exists && held.Role == cluster.Replica && held.Head != record.Base {
-		d.conflict(v.ID, fmt.Sprintf("this node owns volume %s from snapshot %s on, but its copy is at %q", v.Name, record.Base, held.Head),
-			"find the node whose copy holds that snapshot with `drover volume inspect`")
+		d.conflict(v.ID, fmt.Sprintf("this node owns volume %s from snapshot %s on, but its copy is at %q", called(v), record.Base, held.Head),
+			takeover(v))
+		d.abandon(lane, v.ID)
 		return
 	}
 	rolledBack := d.rollBack(lane, owned, held)
@@ -36,16 +39,25 @@ func (d *differ) ownedVolume(lane string, owned cluster.OwnedVolume) {
 	}
 	spec := d.specUsing(owned)
 	d.application(lane, spec.Application.Name, spec, v.ID)
-	if exists && held.LimitBytes != v.MaximumSize {
-		// After the start: clients may be waiting for it.
+	d.departure(lane, v.ID)
+	if !d.changesCopy(lane) {
+		d.upkeep(lane, owned, held)
+	}
+}
+
+// upkeep makes the open copy what it is to be like.
+func (d *differ) upkeep(lane string, owned cluster.OwnedVolume, held cluster.Copy) {
+	v := owned.Volume
+	if held.MaximumSize != v.MaximumSize {
 		d.add(lane, Step{Kind: ResizeVolume, Volume: v.ID, Limit: v.MaximumSize, Reason: "its maximum size is another one"})
 	}
 	if _, leaving := d.leaving[v.ID]; !leaving { // what is only for show holds up no move
 		d.label(lane, held, labels(owned))
 	}
 	d.wishedSnapshots(lane, owned, held)
-	d.departure(lane, v.ID)
-	// Last: somebody else may hold a snapshot, and nothing shall wait for that.
+	if _, hands := d.lanes[MoveLane(v.ID)]; hands {
+		return // somebody else may hold a snapshot that is to go, and the move does not wait for that
+	}
 	d.unwantedSnapshots(lane, owned, held)
 	d.relieve(lane, held)
 }
@@ -54,16 +66,14 @@ func (d *differ) ownedVolume(lane string, owned cluster.OwnedVolume) {
 // It reports false if that must not be.
 func (d *differ) appear(lane string, owned cluster.OwnedVolume) bool {
 	v, record := owned.Volume, owned.Ownership
-	removed := slices.ContainsFunc(d.seen.Trash, func(c volume.Copy) bool {
+	removed := slices.ContainsFunc(d.seen.Trash, func(c cluster.Copy) bool {
 		return c.Volume == v.ID && c.Role == cluster.Primary && c.Epoch == record.Epoch
 	})
 	switch {
 	case removed:
 		d.add(lane, Step{Kind: RestoreVolume, Volume: v.ID, Epoch: record.Epoch, Reason: "it was undeleted"})
-	case record.Born || record.Epoch != 1:
-		d.conflict(v.ID, fmt.Sprintf("this node owns volume %s (epoch %d) but has no copy of it", v.Name, record.Epoch),
-			"put the copy back where the backend looks for it",
-			"move it from a node that holds a replica, if `drover volume inspect` shows one")
+	case record.Created || record.Epoch != 1:
+		d.lost(lane, v, fmt.Sprintf("this node owns volume %s (epoch %d) but has no copy of it", called(v), record.Epoch), "")
 		return false
 	default:
 		d.add(lane, Step{Kind: CreateVolume, Volume: v.ID, Limit: v.MaximumSize, Spec: d.specUsing(owned), Wanted: v,
@@ -71,6 +81,34 @@ func (d *differ) appear(lane string, owned cluster.OwnedVolume) bool {
 	}
 	return true
 }
+
+// lost is a conflict about a copy that is not there, or not to be used, whether it is open or not. Mend is
+// what its backend says can be done about it, if it says so.
+func (d *differ) lost(lane string, v cluster.Volume, what, mend string) {
+	d.conflict(v.ID, what,
+		cmp.Or(mend, "put the copy back where the backend looks for it"),
+		takeover(v),
+		fmt.Sprintf("give the data up: take the application out of the application file, `drover deploy --wait=false` it, then `drover volume rm %s`", called(v)))
+	d.abandon(lane, v.ID)
+}
+
+// abandon ends what needs a copy that is not there: the applications, which write to nothing that is
+// kept, and a move.
+func (d *differ) abandon(lane string, id cluster.VolumeID) {
+	why := "this node has lost its copy of the volume"
+	d.removeUsers(lane, id, 0, why)
+	if move, ok := d.leaving[id]; ok && move.Phase != cluster.PhaseWaiting && d.seen.GaveUp[move.ID] < move.Attempt {
+		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move, Reason: why, Final: true})
+	}
+}
+
+// takeover is the way out that goes on without this node's copy.
+func takeover(v cluster.Volume) string {
+	return fmt.Sprintf("let a node that holds a replica take over: `drover volume inspect %[1]s` shows which do, `drover volume takeover %[1]s NODE` does it; what was written since its last snapshot is lost", called(v))
+}
+
+// called is what people call a volume.
+func called(v cluster.Volume) string { return cmp.Or(v.Name, string(v.ID)) }
 
 // origin says where the first content comes from.
 func origin(o *cluster.Origin) string {
@@ -86,7 +124,7 @@ func origin(o *cluster.Origin) string {
 
 // rollBack closes the copy and makes its content that of a snapshot again, if a user has asked this
 // owner to. It reports whether it does.
-func (d *differ) rollBack(lane string, owned cluster.OwnedVolume, held volume.Copy) bool {
+func (d *differ) rollBack(lane string, owned cluster.OwnedVolume, held cluster.Copy) bool {
 	wish, record := owned.Volume.Rollback, owned.Ownership
 	if !wish.Due(record, held.Rollback) || held.Role != cluster.Primary || held.Epoch != record.Epoch {
 		return false
@@ -107,7 +145,7 @@ func (d *differ) rollBack(lane string, owned cluster.OwnedVolume, held volume.Co
 
 // relieve drops the snapshots that were made for transfers where space is short: they hold what the
 // application has rewritten since.
-func (d *differ) relieve(lane string, held volume.Copy) {
+func (d *differ) relieve(lane string, held cluster.Copy) {
 	if _, leaving := d.leaving[held.Volume]; !d.seen.Tight || leaving {
 		return
 	}
@@ -120,18 +158,16 @@ func (d *differ) relieve(lane string, held volume.Copy) {
 
 // specUsing returns what the application that uses an owned volume runs as; the zero Spec if
 // none shall run.
-func (d *differ) specUsing(owned cluster.OwnedVolume) runtime.Spec {
-	for _, app := range d.slice.Applications {
-		if app.Volume != nil && app.Volume.Volume == owned.Volume.ID {
-			return runtime.Spec{Application: app, Epoch: owned.Ownership.Epoch,
-				VolumePath: d.seen.Path(owned.Volume.ID), Address: d.seen.Address, Private: d.seen.Private}
-		}
+func (d *differ) specUsing(owned cluster.OwnedVolume) cluster.Spec {
+	app, wanted := d.using[owned.Volume.ID]
+	if !wanted {
+		return cluster.Spec{}
 	}
-	return runtime.Spec{}
+	return d.seen.spec(app, owned.Ownership.Epoch)
 }
 
 // wishedSnapshots makes the snapshots that users asked of this owner.
-func (d *differ) wishedSnapshots(lane string, owned cluster.OwnedVolume, held volume.Copy) {
+func (d *differ) wishedSnapshots(lane string, owned cluster.OwnedVolume, held cluster.Copy) {
 	exists := by(held.Snapshots, func(s cluster.Snapshot) cluster.SnapshotName { return s.Name })
 	for _, wish := range owned.Volume.Snapshots {
 		if _, made := exists[wish.Name]; !made && wish.Epoch == owned.Ownership.Epoch {
@@ -141,8 +177,8 @@ func (d *differ) wishedSnapshots(lane string, owned cluster.OwnedVolume, held vo
 }
 
 // unwantedSnapshots removes those that users no longer want.
-func (d *differ) unwantedSnapshots(lane string, owned cluster.OwnedVolume, held volume.Copy) {
-	wanted := by(owned.Volume.Snapshots, func(w cluster.SnapshotWish) cluster.SnapshotName { return w.Name })
+func (d *differ) unwantedSnapshots(lane string, owned cluster.OwnedVolume, held cluster.Copy) {
+	wanted := by(owned.Volume.Snapshots, func(w cluster.SnapshotRequest) cluster.SnapshotName { return w.Name })
 	for _, s := range held.Snapshots {
 		if _, stays := wanted[s.Name]; s.Kept && !stays {
 			d.add(lane, Step{Kind: DropSnapshot, Volume: owned.Volume.ID, Name: s.Name, Reason: "no longer wanted"})
@@ -150,15 +186,21 @@ func (d *differ) unwantedSnapshots(lane string, owned cluster.OwnedVolume, held 
 	}
 }
 
-func labels(owned cluster.OwnedVolume) volume.Labels {
-	return volume.Labels{Name: owned.Volume.Name, Application: owned.Application}
+func labels(owned cluster.OwnedVolume) cluster.Labels {
+	return cluster.Labels{Name: owned.Volume.Name, Application: owned.Application}
 }
 
 // label shows what the volume is called where the backend can.
-func (d *differ) label(lane string, held volume.Copy, want volume.Labels) {
+func (d *differ) label(lane string, held cluster.Copy, want cluster.Labels) {
 	if held.Labels != nil && *held.Labels != want {
 		d.add(lane, Step{Kind: LabelVolume, Volume: held.Volume, Labels: want, Reason: "its name or its application is another one"})
 	}
+}
+
+// underway reports whether a volume is on its way to another node, for all that is known here.
+func (d *differ) underway(id cluster.VolumeID) bool {
+	move, leaving := d.leaving[id]
+	return leaving && move.Phase != cluster.PhaseWaiting && !move.Aborting && d.seen.GaveUp[move.ID] < move.Attempt && d.seen.Broken[move.ID] != move.Attempt
 }
 
 // departure begins, or gives up, the move of a volume away from here.
@@ -171,12 +213,14 @@ func (d *differ) departure(lane string, id cluster.VolumeID) {
 	case move.Aborting:
 		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move, Reason: "the move was aborted: " + move.Reason})
 	case d.seen.Broken[move.ID] == move.Attempt:
-		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move, Reason: "the hand-off did not work out; the application runs here again"})
+		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move, Reason: "the hand-off did not work out"})
+	case move.Phase == cluster.PhasePrepare && move.Ready && d.changesCopy(lane):
+		// First it is opened, or goes back to a snapshot.
 	case move.Phase == cluster.PhasePrepare && move.Ready:
 		d.add(lane, Step{Kind: HandOff, Volume: id, Move: move,
 			Reason: fmt.Sprintf("wanted on %s, which is ready", d.nodeName(move.To))})
 	case move.Phase == cluster.PhasePrecopy, move.Phase == cluster.PhaseHold, move.Phase == cluster.PhaseFinal:
 		d.add(lane, Step{Kind: GiveUp, Volume: id, Move: move,
-			Reason: "the hand-off was interrupted; the application runs here again"})
+			Reason: "the hand-off was interrupted"})
 	}
 }

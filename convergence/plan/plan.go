@@ -1,6 +1,6 @@
 // Package plan decides what an agent does to make its node match what the control service asks.
 //
-//	p := plan.Diff(slice, observed, now)
+//	p := plan.Diff(assignment, observed, now)
 //	for _, lane := range p.Lanes { for _, step := range lane.Steps { ... } }
 //
 // It is a pure function: values in, values out; no clock, no randomness, no I/O, sorted
@@ -8,7 +8,7 @@
 // `drover plan`, in the logs and in `drover status`. What an agent must not decide by itself is a
 // conflict: a value with its evidence, not an error.
 //
-//	slice ----\
+//	assignment ----\
 //	           Diff --> Plan: lanes of steps, conflicts, when to look again
 //	observed -/
 package plan
@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/convergence/runtime"
-	"github.com/drover/drover/volume"
 )
 
 // Kind is what a step does. Every step is idempotent: it looks at the world and does what is
@@ -43,6 +41,10 @@ const (
 	Snapshot Kind = "snapshot volume"
 	// DropSnapshot removes a snapshot.
 	DropSnapshot Kind = "drop snapshot"
+	// CheckInstance sees that an application can be made here, before another one is stopped for it.
+	CheckInstance Kind = "check application"
+	// CarryImage brings the image of an application to where it is to run, if that has it from nowhere else.
+	CarryImage Kind = "carry image"
 	// CreateInstance makes an application ready to start.
 	CreateInstance Kind = "create application"
 	// StartInstance starts it.
@@ -72,7 +74,9 @@ type Step struct {
 	Kind Kind
 	// Application is set for steps on instances; Spec is what the instance is made from.
 	Application cluster.AppName
-	Spec        runtime.Spec
+	Spec        cluster.Spec
+	// To is the node of CarryImage.
+	To cluster.NodeID
 	// Volume, Epoch and Base are set for steps on volumes.
 	Volume cluster.VolumeID
 	Epoch  cluster.Epoch
@@ -82,11 +86,13 @@ type Step struct {
 	Wish string
 	// Wanted is the volume of CreateVolume, and Labels what CreateVolume and LabelVolume call it.
 	Wanted cluster.Volume
-	Labels volume.Labels
+	Labels cluster.Labels
 	// Limit is the size limit of CreateVolume and ResizeVolume in bytes.
 	Limit int64
 	// Move is that of GetReady, HandOff, GiveUp and Resolve.
 	Move cluster.Move
+	// Final: another attempt of a move that is given up would end in the same way.
+	Final bool
 	// Reason says why.
 	Reason string
 }
@@ -99,12 +105,16 @@ func (s Step) Subject() string {
 	return string(s.Volume)
 }
 
-// A Lane holds the steps that must follow one another: those of a volume with its application,
-// or of an application without one. Lanes do not wait for each other.
+// A Lane holds the steps that must follow one another: see lanes.go. Lanes do not wait for each other but
+// for those that they name.
 type Lane struct {
 	// Key identifies the lane from one plan to the next.
 	Key   string
 	Steps []Step
+	// After are the keys of lanes that must be idle when this one begins.
+	After []string
+	// Apart: no step depends on an earlier one, so one that fails holds up none.
+	Apart bool
 }
 
 // A Plan is what to do now.
@@ -118,15 +128,15 @@ type Plan struct {
 
 // Observed is what a node sees of itself.
 type Observed struct {
-	Instances []runtime.Instance
+	Instances []cluster.Instance
 	// InstancesUnknown says why there is no telling which applications run. Then nothing is done to
 	// them, nor to volumes that one uses. Others are brought up, and may arrive: what runs the
 	// applications, an engine that starts say, may wait for them itself. None is taken away.
 	InstancesUnknown string
-	Copies           []volume.Copy
+	Copies           []cluster.Copy
 	// Trash holds the copies that were removed. It may be left out if no volume that this node owns
 	// lacks its copy.
-	Trash []volume.Copy
+	Trash []cluster.Copy
 	// VolumesUnknown says why there is no telling which copies there are; then nothing is done to
 	// volumes, nor to what uses them.
 	VolumesUnknown string
@@ -142,6 +152,8 @@ type Observed struct {
 	// Answered are the attempts that this node, as their target, has said to be ready for, or
 	// to refuse.
 	Answered map[cluster.MoveID]int
+	// Carried says of applications which node has their image, as it has lately said.
+	Carried map[cluster.AppName]cluster.NodeID
 	// Address is the node's own, Private where its applications listen for proxies, if elsewhere.
 	Address, Private string
 	// Path returns where a volume is mounted.
@@ -150,6 +162,9 @@ type Observed struct {
 	Tight bool
 	// Grace is how long the copy of a former owner is kept.
 	Grace time.Duration
+	// Aged is the time, by the clock that dates copies, before which all that it dates was for good as long
+	// ago as that. Zero: that is not known of anything.
+	Aged time.Time
 }
 
 // A Restart is what the restart policy says of an instance that has ended.

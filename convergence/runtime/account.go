@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -16,8 +17,11 @@ func Account(name string) (uid, gid int, err error) {
 		return os.Getuid(), os.Getgid(), nil
 	}
 	u, err := user.Lookup(name)
-	if err != nil {
+	if unknown := user.UnknownUserError(""); errors.As(err, &unknown) {
 		return 0, 0, fmt.Errorf("%w: run as %s: %w", cluster.ErrRefused, name, err)
+	}
+	if err != nil { // which says nothing of the user
+		return 0, 0, fmt.Errorf("run as %s: %w", name, err)
 	}
 	if uid, err = strconv.Atoi(u.Uid); err == nil {
 		gid, err = strconv.Atoi(u.Gid)

@@ -2,6 +2,9 @@ package runtime
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -21,8 +24,18 @@ const (
 	checkTimeout = 2 * time.Second
 )
 
-// WatchHealth looks at an application until ctx ends, and notes what each look found.
-func WatchHealth(ctx context.Context, health *cluster.HealthCheck, check func(context.Context) bool, note func(healthy bool)) {
+// shortages are what a host, or this program on it, may have too little of to look at anything.
+var shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EAGAIN, syscall.EADDRNOTAVAIL}
+
+// Unknown reports whether an error of a health check says nothing of the application: this host was
+// short of something that the check needs, or the engine that could tell did not answer.
+func Unknown(err error) bool {
+	return errors.Is(err, cluster.ErrUnavailable) || slices.ContainsFunc(shortages, func(e error) bool { return errors.Is(err, e) })
+}
+
+// WatchHealth looks at an application until ctx ends, and notes what each look found: that it is
+// healthy, or why not. While nothing is known, what was known last stays: see Unknown.
+func WatchHealth(ctx context.Context, health *cluster.HealthCheck, check func(context.Context) error, note func(unhealthy error)) {
 	steady, timeout := steadyPoll, checkTimeout
 	if health != nil && health.Interval > 0 {
 		steady = health.Interval
@@ -33,14 +46,17 @@ func WatchHealth(ctx context.Context, health *cluster.HealthCheck, check func(co
 	wait, began := startPoll, time.Now()
 	for {
 		look, cancel := context.WithTimeout(ctx, timeout)
-		healthy := check(look)
+		unhealthy := check(look)
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
-		note(healthy)
+		unknown := Unknown(unhealthy)
+		if !unknown {
+			note(unhealthy)
+		}
 		switch {
-		case healthy:
+		case unhealthy == nil, unknown:
 			wait = steady
 		case time.Since(began) < startPeriod:
 			wait = startPoll

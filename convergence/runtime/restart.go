@@ -16,7 +16,7 @@ const (
 )
 
 // Restart says whether an instance that ended by itself is started again, when, and why. Count is
-// how often it has been already.
+// how often it has been already. Why it is not is said only where the policy would have it otherwise.
 //
 // The wait doubles with each restart, so that an application that ends at once does not keep
 // its host busy; one that ran for a while starts over at the shortest wait.
@@ -24,8 +24,11 @@ func Restart(policy cluster.RestartPolicy, count int, ended Instance) (again boo
 	switch policy.Name {
 	case cluster.RestartAlways:
 	case cluster.RestartOnFailure:
-		if ended.ExitStatus == 0 || (policy.MaximumRetryCount > 0 && count >= policy.MaximumRetryCount) {
+		if ended.ExitStatus == 0 {
 			return false, time.Time{}, ""
+		}
+		if most := policy.MaximumRetryCount; most > 0 && count >= most {
+			return false, time.Time{}, fmt.Sprintf("not started again: restarts used: %d of %d", count, most)
 		}
 	default:
 		return false, time.Time{}, ""

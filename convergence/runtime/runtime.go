@@ -10,11 +10,9 @@
 package runtime
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/drover/drover/cluster"
 )
@@ -82,6 +80,16 @@ type Images interface {
 	LoadImage(ctx context.Context, name string, stream io.Reader) error
 }
 
+// Keeper is a runtime whose instances may keep data of their own, apart from their volumes, as what
+// an image declares as VOLUME is. Such data outlives instances, but does not leave the node.
+type Keeper interface {
+	// Keeps returns the paths at which the application has such data on this node.
+	Keeps(ctx context.Context, app cluster.Application) ([]string, error)
+
+	// Aside returns such data that no instance uses, of whichever application, in a fixed order.
+	Aside(ctx context.Context) ([]cluster.Kept, error)
+}
+
 // A Container is one that a container engine has, of whomever.
 type Container struct {
 	ID, Name string
@@ -94,44 +102,10 @@ type Container struct {
 // ErrStillRunning: an application did not stop within its patience. It was not killed.
 var ErrStillRunning = errors.New("still running")
 
-// A Spec is all that an instance is made from.
-type Spec struct {
-	Application cluster.Application
-	// Epoch is the ownership epoch of the application's volume, zero without one.
-	Epoch cluster.Epoch
-	// VolumePath is where the volume is on this node, empty without one.
-	VolumePath string
-	// Address is this node's: its proxy listens on it, links lead to it.
-	Address string
-	// Private is the address at which the application's own ports are, for proxies alone; empty
-	// is Address.
-	Private string
-}
-
-// PublishAddress is where the application's own ports are.
-func (s Spec) PublishAddress() string { return cmp.Or(s.Private, s.Address) }
-
-// An Instance is an application as the runtime sees it.
-type Instance struct {
-	Name cluster.AppName
-	// Volume is the volume of the application and Epoch its ownership epoch, both as in the spec
-	// that the instance was made from.
-	Volume cluster.VolumeID
-	Epoch  cluster.Epoch
-	// Fingerprint is Spec.Fingerprint of the spec that it was made from.
-	Fingerprint string
-	Running     bool
-	// Healthy: the health check passes; without one, every port accepts connections.
-	Healthy bool
-	Started time.Time
-	// Ended, ExitStatus and Reason are of the last end, if it is not running. Reason is a
-	// sentence such as "exited with status 1" or "killed by SIGKILL".
-	Ended      time.Time
-	ExitStatus int
-	Reason     string
-	// Asked: it ended because of Stop or Kill, or because its host went down; its restart policy
-	// has no say in whether it is started again.
-	Asked bool
-	// Endpoints maps internal ports to the host:port that serves them.
-	Endpoints map[int]string
-}
+// What is said of instances is part of the vocabulary: a plan needs it, and no runtime.
+type (
+	// A Spec is all that an instance is made from.
+	Spec = cluster.Spec
+	// An Instance is an application as the runtime sees it.
+	Instance = cluster.Instance
+)

@@ -1,9 +1,15 @@
 package runtime_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net"
 	"os"
+	"slices"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -35,8 +41,11 @@ func TestRestart(t *testing.T) {
 		{"on failure, not beyond it", cluster.RestartPolicy{Name: cluster.RestartOnFailure, MaximumRetryCount: 2}, 2, after(time.Second, 1), false, 0},
 	} {
 		again, at, reason := runtime.Restart(row.policy, row.count, row.ended)
-		if again != row.again || (again && at.Sub(row.ended.Ended) != row.wait) || again != (reason != "") {
+		if again != row.again || (again && at.Sub(row.ended.Ended) != row.wait) || again && reason == "" {
 			t.Errorf("%s: %v, %s after the end, %q", row.rule, again, at.Sub(row.ended.Ended), reason)
+		}
+		if over := "not started again: restarts used: 2 of 2"; !again && (row.count == 2) != (reason == over) {
+			t.Errorf("%s: %q", row.rule, reason)
 		}
 	}
 }
@@ -53,6 +62,7 @@ func TestFingerprint(t *testing.T) {
 	for rule, same := range map[string]string{
 		"where it is placed":     change(func(s *runtime.Spec) { s.Application.Node = "b" }),
 		"its restart policy":     change(func(s *runtime.Spec) { s.Application.Restart.Name = cluster.RestartAlways }),
+		"what may be lost":       change(func(s *runtime.Spec) { s.Application.Scratch = []string{"/cache"} }),
 		"its external port":      change(func(s *runtime.Spec) { s.Application.Ports[0].External = 3 }),
 		"the epoch of its owner": change(func(s *runtime.Spec) { s.Epoch = 9 }),
 	} {
@@ -80,4 +90,31 @@ func TestAccount(t *testing.T) {
 	if _, _, err := runtime.Account("no-such-user"); !errors.Is(err, cluster.ErrRefused) {
 		t.Errorf("got %v, want ErrRefused", err)
 	}
+}
+
+// TestAHostThatCannotLookDoesNotKnow: what is known of an application stays while a look fails for
+// want of something that this host is short of.
+func TestAHostThatCannotLookDoesNotKnow(t *testing.T) {
+	dial := func(errno syscall.Errno) error {
+		return &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)}
+	}
+	looks := []error{nil, dial(syscall.EMFILE), dial(syscall.ENFILE), fmt.Errorf("fork/exec: %w", syscall.ENOMEM), dial(syscall.EADDRNOTAVAIL),
+		fmt.Errorf("%w: the engine does not answer", cluster.ErrUnavailable), nil, dial(syscall.ECONNREFUSED), context.DeadlineExceeded}
+	want := []bool{true, true, false, false}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var noted []bool
+		n := 0
+		runtime.WatchHealth(ctx, nil, func(context.Context) error {
+			n++
+			if n == len(looks)+1 {
+				cancel()
+				return nil
+			}
+			return looks[n-1]
+		}, func(unhealthy error) { noted = append(noted, unhealthy == nil) })
+		if !slices.Equal(noted, want) {
+			t.Errorf("noted %v, want %v", noted, want)
+		}
+	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/drover/drover/control/client"
 	"github.com/drover/drover/control/wire"
 	"github.com/drover/drover/internal/localcluster"
+	"github.com/drover/drover/internal/sleep"
 	"github.com/drover/drover/internal/workload"
 )
 
@@ -115,7 +116,7 @@ func (d *Demo) Run(ctx context.Context) (Report, error) {
 	if err := d.Database.Prepare(ctx, address, d.Megabytes, d.Watch.Fill); err != nil {
 		return Report{}, err
 	}
-	d.Watch.Begin(fmt.Sprintf("%d clients write through the proxy of %s", d.Clients, proxy))
+	d.Watch.Begin(fmt.Sprintf("%s to write through the proxy of %s", cluster.Count(d.Clients, "client"), proxy))
 	runner := &workload.Runner{Database: d.Database, Address: address, Clients: d.Clients}
 	runner.Start(ctx)
 	report := Report{Nodes: d.Cluster.Nodes, Clients: d.Clients, Backend: "dir", Runtime: "process", Database: d.Database.Name()}
@@ -160,10 +161,10 @@ func (d *Demo) moveAround(ctx context.Context, control *client.Client, runner *w
 	began := time.Now()
 	names := d.Cluster.NodeNames()
 	for i := range d.Moves {
-		if err := wait(ctx, time.Until(began.Add(between*time.Duration(i+1)))); err != nil {
+		if err := sleep.For(ctx, time.Until(began.Add(between*time.Duration(i+1)))); err != nil {
 			return err
 		}
-		if err := wait(ctx, quietMoves); err != nil {
+		if err := sleep.For(ctx, quietMoves); err != nil {
 			return err
 		}
 		from, to := names[i%len(names)], names[(i+1)%len(names)]
@@ -182,7 +183,7 @@ func (d *Demo) moveAround(ctx context.Context, control *client.Client, runner *w
 		report.LongestPauseMS = max(report.LongestPauseMS, moved.PauseMS)
 		report.Details = append(report.Details, moved)
 	}
-	return wait(ctx, max(quietMoves, time.Until(began.Add(time.Duration(d.Seconds)*time.Second))))
+	return sleep.For(ctx, max(quietMoves, time.Until(began.Add(time.Duration(d.Seconds)*time.Second))))
 }
 
 func (d *Demo) move(ctx context.Context, control *client.Client, to string) (MoveReport, error) {
@@ -198,10 +199,10 @@ func (d *Demo) move(ctx context.Context, control *client.Client, to string) (Mov
 		return MoveReport{}, fmt.Errorf("%w: move to %s: %s: %s", cluster.ErrConflict, to, m.Phase, m.Reason)
 	}
 	// A client that was held is served a little later than the route is changed.
-	if err := wait(ctx, quietMoves); err != nil {
+	if err := sleep.For(ctx, quietMoves); err != nil {
 		return MoveReport{}, err
 	}
-	return MoveReport{Rounds: len(m.Figures.Rounds), BytesPrecopied: m.Figures.PrecopiedBytes(), BytesFinal: m.Figures.Final.Bytes,
+	return MoveReport{Rounds: len(m.Stats.Rounds), BytesPrecopied: m.Stats.PrecopiedBytes(), BytesFinal: m.Stats.Final.Bytes,
 		Seconds: m.Ended.Sub(m.Requested).Seconds()}, nil
 }
 
@@ -209,24 +210,15 @@ func (d *Demo) move(ctx context.Context, control *client.Client, to string) (Mov
 func (r Report) Err() error {
 	var errs []error
 	if r.WritesLost > 0 {
-		errs = append(errs, fmt.Errorf("%d acknowledged writes are lost", r.WritesLost))
+		errs = append(errs, fmt.Errorf("%s lost", cluster.Count(r.WritesLost, "acknowledged write")))
 	}
 	if r.RequestsFailed > 0 {
-		errs = append(errs, fmt.Errorf("%d requests failed", r.RequestsFailed))
+		errs = append(errs, fmt.Errorf("%s failed", cluster.Count(r.RequestsFailed, "request")))
 	}
 	if r.WritesAcknowledged == 0 {
 		errs = append(errs, errors.New("nothing was written, so nothing is proved"))
 	}
 	return errors.Join(errs...)
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
 
 // silence is the Watch of a demo that nobody watches.

@@ -24,6 +24,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/client"
 	"github.com/drover/drover/convergence/runtime/process"
@@ -59,6 +61,7 @@ type Cluster struct {
 	// On, if set, says where a process runs, instead of at a loopback address of this machine.
 	On func(name string) Place
 
+	lock      *os.File // nil: it does not run
 	mu        sync.Mutex
 	processes map[string]*Process
 	ids       map[string]cluster.NodeID
@@ -130,8 +133,35 @@ func (c *Cluster) Client() (*client.Client, error) {
 // in touch with the control service.
 func (c *Cluster) Start(ctx context.Context) error {
 	if c.Nodes < 1 || c.Nodes > 26 {
-		return fmt.Errorf("%w: %d nodes: want 1 to 26", cluster.ErrInvalid, c.Nodes)
+		return fmt.Errorf("%w: %s: want 1 to 26", cluster.ErrInvalid, cluster.Count(c.Nodes, "node"))
 	}
+	if err := c.takeDir(); err != nil {
+		return err
+	}
+	if err := c.start(ctx); err != nil {
+		return errors.Join(err, c.Stop())
+	}
+	return nil
+}
+
+// takeDir makes the directory this cluster's alone, until it stops: two would end each other's applications.
+func (c *Cluster) takeDir() error {
+	if err := os.MkdirAll(c.Dir, 0o711); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(filepath.Join(c.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		err = fmt.Errorf("%w: another cluster runs in %s", cluster.ErrConflict, c.Dir)
+		return errors.Join(cluster.WithHint(err, "end it first, or choose another directory with --data"), lock.Close())
+	}
+	c.lock = lock
+	return nil
+}
+
+func (c *Cluster) start(ctx context.Context) error {
 	if err := c.makeDirs(); err != nil {
 		return err
 	}
@@ -144,16 +174,12 @@ func (c *Cluster) Start(ctx context.Context) error {
 	if err := c.send(); err != nil {
 		return err
 	}
-	c.processes = map[string]*Process{}
 	for _, name := range append([]string{Control}, c.NodeNames()...) {
 		if err := c.Run(name); err != nil {
-			return errors.Join(err, c.Stop())
+			return err
 		}
 	}
-	if err := c.WaitLive(ctx); err != nil {
-		return errors.Join(err, c.Stop())
-	}
-	return nil
+	return c.WaitLive(ctx)
 }
 
 // makeDirs makes the directories so that applications which run as other users can pass through
@@ -227,6 +253,9 @@ func (c *Cluster) Run(name string, environment ...string) error {
 	p, err := startProcess(command(c.Binary, c.arguments(name)...), filepath.Dir(c.Binary), environment, filepath.Join(c.Dir, name+".log"))
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
+	}
+	if c.processes == nil {
+		c.processes = map[string]*Process{}
 	}
 	c.processes[name] = p
 	return nil
@@ -324,6 +353,10 @@ func (c *Cluster) Stop() error {
 		if name != Control {
 			errs = append(errs, c.killApplications(name))
 		}
+	}
+	if c.lock != nil {
+		errs = append(errs, c.lock.Close())
+		c.lock = nil
 	}
 	return errors.Join(errs...)
 }

@@ -51,3 +51,21 @@ func TestIdentitiesAreKept(t *testing.T) {
 		t.Errorf("the key is %v, %v", info, err)
 	}
 }
+
+// TestADirectoryIsOneClustersAlone: a second one in it is refused, and ends nothing of the first.
+func TestADirectoryIsOneClustersAlone(t *testing.T) {
+	first := &Cluster{Nodes: 1, Dir: t.TempDir()}
+	if err := first.takeDir(); err != nil {
+		t.Fatal(err)
+	}
+	second := &Cluster{Nodes: 1, Dir: first.Dir}
+	if err := second.Start(t.Context()); !errors.Is(err, cluster.ErrConflict) || cluster.Hint(err) == "" {
+		t.Errorf("a second cluster in %s: %v", first.Dir, err)
+	}
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.takeDir(); err != nil {
+		t.Errorf("after the first one has ended: %v", err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/durable"
 )
 
 // A pair is a certificate and its key.
@@ -72,34 +73,10 @@ func readPEM(path string) ([]byte, error) {
 	return block.Bytes, nil
 }
 
-// create makes a file that only its owner can read, whole or not at all. A file that exists is
-// left as it is and the result is fs.ErrExist: unlike a rename, a link never replaces.
-func create(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // has mode 0600
-	if err != nil {
-		return fmt.Errorf("create %s: %w", path, err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("create %s: %w", path, err)
-	}
-	if err := os.Link(f.Name(), path); err != nil {
-		return fmt.Errorf("create %s: %w", path, err)
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes the entries of a directory survive a loss of power: the certificates of nodes
-// that were carried away must not outlive their authority.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+// create makes a file that only its owner can read. A file that exists is left as it is and the
+// result is fs.ErrExist. It survives a loss of power: the certificates of nodes that were carried
+// away must not outlive their authority.
+func create(path string, data []byte) error { return durable.CreateFile(path, data, 0o600) }
 
 // copyFile copies a file between directories, unless there is one.
 func copyFile(to, from, name string) error {

@@ -21,7 +21,8 @@
 // the 4096-bit RSA of Flocker takes seconds to make and milliseconds to sign, for no security
 // that a cluster needs. Keys of certificates that were issued elsewhere may be of any kind.
 //
-// There is no revocation: whoever must be shut out is shut out by a new authority.
+// A certificate is good for as long as it says. The control service keeps a list of the users that it refuses all
+// the same (package control/api); other certificates are shut out by a new authority.
 package pki
 
 import (
@@ -36,6 +37,7 @@ import (
 	"strings"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/durable"
 )
 
 // The names of the files of a directory of certificates: each is a pair .crt and .key.
@@ -66,7 +68,7 @@ type Authority struct {
 // gossip between nodes. What exists is never overwritten, and what is missing is added, so that
 // a first start that was cut short goes on where it ended.
 func Init(dir, name string, hosts ...string) (*Authority, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of certificates: %w", err)
 	}
 	template, err := authorityTemplate(name)
@@ -132,7 +134,7 @@ func (a *Authority) Node(dir string, id cluster.NodeID) error {
 	if !cluster.IsUUID(string(id)) {
 		return fmt.Errorf("%w: node %q: want a version 4 UUID", cluster.ErrInvalid, id)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the directory of certificates: %w", err)
 	}
 	if err := issue(dir, Node, nodeTemplate(nodePrefix, id), &a.pair); err != nil {

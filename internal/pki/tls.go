@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"os"
 	"path/filepath"
 )
 
@@ -25,7 +26,7 @@ func ServerTLS(dir, name string) (*tls.Config, error) {
 }
 
 // ClientTLS returns how to reach the control service with the pair of that name (Node, User, or
-// whatever a user called it) in dir. The client verifies ServiceName, whatever host it dials.
+// whatever a user called it) in dir, or with the file that Authority.AddUser made in place of dir. The client verifies ServiceName, whatever host it dials.
 func ClientTLS(dir, name string) (*tls.Config, error) {
 	config, roots, err := load(dir, name)
 	if err != nil {
@@ -37,16 +38,25 @@ func ClientTLS(dir, name string) (*tls.Config, error) {
 }
 
 func load(dir, name string) (*tls.Config, *x509.CertPool, error) {
-	authority, err := readCertificate(filepath.Join(dir, Cluster+".crt"))
+	own, authority, err := loadPair(dir, name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("load the certificate of the cluster: %w", err)
-	}
-	path := filepath.Join(dir, name)
-	own, err := tls.LoadX509KeyPair(path+".crt", path+".key")
-	if err != nil {
-		return nil, nil, fmt.Errorf("load the certificate %s.crt: %w", path, err)
+		return nil, nil, err
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(authority)
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}}, roots, nil
+}
+
+func loadPair(dir, name string) (own tls.Certificate, authority *x509.Certificate, err error) {
+	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() {
+		return loadFile(dir)
+	}
+	if authority, err = readCertificate(filepath.Join(dir, Cluster+".crt")); err != nil {
+		return own, nil, fmt.Errorf("load the certificate of the cluster: %w", err)
+	}
+	path := filepath.Join(dir, name)
+	if own, err = tls.LoadX509KeyPair(path+".crt", path+".key"); err != nil {
+		return own, nil, fmt.Errorf("load the certificate %s.crt: %w", path, err)
+	}
+	return own, authority, nil
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/loopfs"
+	"github.com/drover/drover/test/harness/loopfs"
 	"github.com/drover/drover/volume"
 	"github.com/drover/drover/volume/btrfs"
 	"github.com/drover/drover/volume/transfer"

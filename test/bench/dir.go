@@ -139,7 +139,11 @@ func connect(ctx context.Context, scratch string, target volume.Backend) (transf
 
 // copyRsync does the same with rsync.
 func copyRsync(ctx context.Context, scratch string, l layout, server *sshd) (full, delta float64, err error) {
-	from, to := filepath.Join(scratch, "a"), filepath.Join(scratch, "b")
+	return copyBetween(ctx, filepath.Join(scratch, "a"), filepath.Join(scratch, "b"), l, server, false)
+}
+
+// copyBetween does it between two directories. Where all is emulated, the full copy does not go over ssh.
+func copyBetween(ctx context.Context, from, to string, l layout, server *sshd, emulated bool) (full, delta float64, err error) {
 	for _, path := range []string{from, to} {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return 0, 0, err
@@ -148,16 +152,20 @@ func copyRsync(ctx context.Context, scratch string, l layout, server *sshd) (ful
 	if err := writeFiles(from, l); err != nil {
 		return 0, 0, err
 	}
-	ship := func() (float64, error) {
-		remote := strings.Join(server.command()[:3], " ")
+	overSSH := []string{"-e", strings.Join(server.command()[:3], " "), from + "/", "peer:" + to + "/"}
+	ship := func(way []string) (float64, error) {
 		began := time.Now()
-		out, err := exec.CommandContext(ctx, "rsync", "-a", "--inplace", "--no-whole-file", "-e", remote, from+"/", "peer:"+to+"/").CombinedOutput()
+		out, err := exec.CommandContext(ctx, "rsync", append([]string{"-a", "--inplace", "--no-whole-file"}, way...)...).CombinedOutput()
 		if err != nil {
 			return 0, fmt.Errorf("%w: %s", err, out)
 		}
 		return time.Since(began).Seconds(), nil
 	}
-	if full, err = ship(); err != nil {
+	first := overSSH
+	if emulated {
+		first = []string{from + "/", to + "/"}
+	}
+	if full, err = ship(first); err != nil {
 		return 0, 0, err
 	}
 	// rsync compares times by the second.
@@ -165,11 +173,12 @@ func copyRsync(ctx context.Context, scratch string, l layout, server *sshd) (ful
 	if err := changeFiles(from, l); err != nil {
 		return 0, 0, err
 	}
-	delta, err = ship()
+	delta, err = ship(overSSH)
 	return full, delta, err
 }
 
-// writeFiles writes the volume, with bytes that do not compress.
+// writeFiles writes the volume, with bytes that do not compress, and back to the disk: what is measured is
+// a copy of what is there, and not the end of its making.
 func writeFiles(path string, l layout) error {
 	source := rand.NewChaCha8([32]byte{1})
 	block := make([]byte, 1<<20)
@@ -188,7 +197,7 @@ func writeFiles(path string, l layout) error {
 			return err
 		}
 	}
-	return nil
+	return exec.Command("sync", "-f", path).Run()
 }
 
 // changeFiles writes 1 MB: 16 stretches of 64 KiB, spread over the volume.

@@ -9,7 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"github.com/drover/drover/internal/bank"
+	"github.com/drover/drover/internal/workload/postgres"
 )
 
 // fill writes that many megabytes of random files and syncs them.
@@ -42,7 +42,7 @@ func writeRandom(path string, megabytes int) error {
 }
 
 // prepareBench makes the tables of the probe and of pgbench: some 580 MB in all.
-func prepareBench(ctx context.Context, db bank.Database, address string) error {
+func prepareBench(ctx context.Context, db postgres.Database, address string) error {
 	if err := db.Prepare(ctx, address, 64, func(int64, int64) {}); err != nil {
 		return err
 	}

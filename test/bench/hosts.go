@@ -15,10 +15,10 @@ import (
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/client"
 	"github.com/drover/drover/control/wire"
-	"github.com/drover/drover/internal/bank"
-	"github.com/drover/drover/internal/debian"
-	"github.com/drover/drover/internal/hosts"
 	"github.com/drover/drover/internal/localcluster"
+	"github.com/drover/drover/internal/workload/postgres"
+	"github.com/drover/drover/test/harness/debian"
+	"github.com/drover/drover/test/harness/hosts"
 )
 
 // A stage is two hosts with Docker and btrfs: a cluster of ours on them, and beside it, on the same
@@ -123,7 +123,7 @@ func (s *stage) move(ctx context.Context, app cluster.AppName, to string) error 
 	if err == nil && ended.Phase != cluster.PhaseDone {
 		err = fmt.Errorf("the move ended as %s: %s", ended.Phase, ended.Reason)
 	}
-	f := ended.Figures
+	f := ended.Stats
 	fmt.Fprintf(os.Stderr, "  %s to %s: pause %s: stop %s, last round %s with %.1f MB, promote %s\n", app, to, f.Pause.Round(time.Millisecond),
 		f.Stop.Round(time.Millisecond), f.Final.Took.Round(time.Millisecond), float64(f.Final.Bytes)/1e6, f.Promote.Round(time.Millisecond))
 	return err
@@ -273,7 +273,7 @@ func worst(values []float64) []float64 {
 // postgresPause: a database of 580 MB under pgbench at 400 transactions a second, with a checkpoint
 // before the stop.
 func (s *stage) postgresPause(ctx context.Context, o options) ([]result, error) {
-	db := bank.Database{Image: debianImage}
+	db := postgres.Database{Image: debianImage}
 	app := db.Application("postgres", externalPort)
 	app.Stop.Before = []string{"/bin/sh", "-c", `"$PGBIN/psql" -h localhost -U bank -d postgres -q -c CHECKPOINT`}
 	if err := s.deploy(ctx, app); err != nil {

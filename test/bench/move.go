@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/drover/drover/internal/demo"
-	"github.com/drover/drover/internal/ledger"
 	"github.com/drover/drover/internal/localcluster"
+	"github.com/drover/drover/internal/workload/ledger"
 )
 
 // moveMegabytes is how much the database holds that is moved.

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/drover/drover/internal/debian"
-	"github.com/drover/drover/internal/hosts"
+	"github.com/drover/drover/test/harness/debian"
+	"github.com/drover/drover/test/harness/hosts"
 )
 
 // benchPlugin measures what people wait for when Docker has its volumes from Drover, beside Docker's

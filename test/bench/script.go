@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/drover/drover/internal/hosts"
+	"github.com/drover/drover/test/harness/hosts"
 )
 
 // A script moves one container between two hosts as a careful person with a shell would: stop,

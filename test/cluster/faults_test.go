@@ -12,9 +12,9 @@ import (
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/wire"
-	"github.com/drover/drover/internal/bank"
 	"github.com/drover/drover/internal/localcluster"
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/internal/workload/postgres"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // TestKilledInEachPhase kills each party of a move at each point where that could matter, lets
@@ -114,7 +114,7 @@ func TestANewAttemptGoesOnWhereTheOldOneStopped(t *testing.T) {
 		t.Errorf("attempt %d ended as %s: %s", ended.Attempt, ended.Phase, ended.Reason)
 	}
 	// What was shipped in vain is what was on its way: buffers, and the last report's age.
-	if shipped := ended.Figures.PrecopiedBytes(); shipped > megabytes<<20*3/2 {
+	if shipped := ended.Stats.PrecopiedBytes(); shipped > megabytes<<20*3/2 {
 		t.Errorf("%d bytes were shipped for %d: the second attempt began anew", shipped, megabytes<<20)
 	}
 	c.RunsOn(app, "b")
@@ -129,7 +129,7 @@ func waitShipped(t *testing.T, c *testcluster.Cluster, id cluster.MoveID, bytes 
 		if err != nil {
 			t.Fatal(err)
 		}
-		if move.Figures.PrecopiedBytes() >= bytes {
+		if move.Stats.PrecopiedBytes() >= bytes {
 			return
 		}
 	}
@@ -156,7 +156,7 @@ func TestRefused(t *testing.T) {
 		if ended.Phase != cluster.PhaseRolledBack || !strings.Contains(ended.Reason, "MiB free") {
 			t.Errorf("the move ended as %s: %s", ended.Phase, ended.Reason)
 		}
-		if len(ended.Figures.Rounds) != 0 || ended.Attempt != 1 {
+		if len(ended.Stats.Rounds) != 0 || ended.Attempt != 1 {
 			t.Errorf("it was not refused in prepare: %+v", ended)
 		}
 		c.RunsOn(app, "a")
@@ -214,12 +214,12 @@ func waitUsed(t *testing.T, c *testcluster.Cluster, bytes int64) {
 
 // TestPostgres moves a real PostgreSQL three times under load.
 func TestPostgres(t *testing.T) {
-	if err := bank.Available(); err != nil {
+	if err := postgres.Available(); err != nil {
 		t.Skipf("CANNOT RUN: PostgreSQL: %v", err)
 	}
 	t.Parallel()
 	c := testcluster.New(t, 3)
-	db := bank.Database{}
+	db := postgres.Database{}
 	c.Deploy(db.Application(app, port), "a")
 	address := c.Proxy("c", port)
 	if err := db.Prepare(t.Context(), address, 8, func(int64, int64) {}); err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/ledger"
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/internal/workload/ledger"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 const (

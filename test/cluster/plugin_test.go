@@ -22,7 +22,7 @@ import (
 
 	"github.com/drover/drover/control/wire"
 	"github.com/drover/drover/internal/localcluster"
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // An engine is what Docker is to the plugin of one node: it makes and mounts volumes, one at a time.

@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/drover/drover/internal/localcluster"
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // TestScripts runs the scripts of testdata, each against a cluster of three nodes a, b and c of

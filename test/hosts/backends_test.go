@@ -3,7 +3,7 @@ package hosts_test
 import (
 	"testing"
 
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // TestBetweenBackends moves PostgreSQL from a host with btrfs to one that has plain directories,
@@ -14,13 +14,13 @@ func TestBetweenBackends(t *testing.T) {
 	importDebian(t, c, "b")
 	c.Network.Host("b").AgentFlags = []string{"--backend", "dir"}
 	c.Restart("b")
-	db := postgres()
+	db := database()
 	c.Deploy(db.Application("db", port), "a")
 	l := start(t, c, db, "db", c.Proxy("a", port), 16)
 	for _, to := range []string{"b", "a", "b", "a"} {
 		ended := l.Move(to)
-		t.Logf("to %s: pause %s, %d MB in %d rounds, then %d KB", to, ended.Figures.Pause, ended.Figures.PrecopiedBytes()>>20,
-			len(ended.Figures.Rounds), ended.Figures.Final.Bytes>>10)
+		t.Logf("to %s: pause %s, %d MB in %d rounds, then %d KB", to, ended.Stats.Pause, ended.Stats.PrecopiedBytes()>>20,
+			len(ended.Stats.Rounds), ended.Stats.Final.Bytes>>10)
 	}
 	l.Verify(testcluster.Moved)
 }

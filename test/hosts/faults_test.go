@@ -7,7 +7,7 @@ import (
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/internal/localcluster"
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // TestHostsDieInEachPhase pulls the plug of the host that has come to a point of a move, brings it
@@ -17,7 +17,7 @@ func TestHostsDieInEachPhase(t *testing.T) {
 	c := testcluster.OnHosts(t, 3)
 	importDebian(t, c, "a")
 	importDebian(t, c, "b")
-	db := postgres()
+	db := database()
 	c.Deploy(db.Application("db", port), "a")
 	l := start(t, c, db, "db", c.Proxy("c", port), 8)
 	source, target := "a", "b"
@@ -66,7 +66,7 @@ func TestLinkCutInEachPhase(t *testing.T) {
 	c := testcluster.OnHosts(t, 3)
 	importDebian(t, c, "a")
 	importDebian(t, c, "b")
-	db := postgres()
+	db := database()
 	c.Deploy(db.Application("db", port), "a")
 	l := start(t, c, db, "db", c.Proxy("c", port), 32)
 	source, target := "a", "b"
@@ -96,7 +96,7 @@ func TestLinkCutInEachPhase(t *testing.T) {
 				t.Fatal(err)
 			}
 			ended := c.WaitMove(move.ID)
-			t.Logf("the move ended as %s after %d attempts, pause %s", ended.Phase, ended.Attempt, ended.Figures.Pause)
+			t.Logf("the move ended as %s after %d attempts, pause %s", ended.Phase, ended.Attempt, ended.Stats.Pause)
 			if ended.Phase == cluster.PhaseDone {
 				source, target = target, source
 			}
@@ -110,7 +110,7 @@ func TestLinkCutInEachPhase(t *testing.T) {
 func TestEnginesRestart(t *testing.T) {
 	c := testcluster.OnHosts(t, 2)
 	importDebian(t, c, "a")
-	db := postgres()
+	db := database()
 	app := db.Application("db", port)
 	app.Restart = cluster.RestartPolicy{Name: cluster.RestartNever} // it did not end by itself
 	c.Deploy(app, "a")

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/drover/drover/internal/bank"
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/internal/workload/postgres"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // TestFlockerTutorial deploys the files of Flocker's PostgreSQL tutorial, byte by byte as they
@@ -37,7 +37,7 @@ func TestFlockerTutorial(t *testing.T) {
 	}
 	drover("deploy", filepath.Join(files, "postgres-application.yml"), filepath.Join(files, "postgres-deployment.yml"))
 	// Any node's address leads to it.
-	db := bank.Database{}
+	db := postgres.Database{}
 	if err := db.Prepare(t.Context(), c.Address("a")+":5432", 1, func(int64, int64) {}); err != nil {
 		t.Fatal(err)
 	}

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/bank"
-	"github.com/drover/drover/internal/debian"
-	"github.com/drover/drover/internal/hosts"
-	"github.com/drover/drover/internal/testcluster"
 	"github.com/drover/drover/internal/workload"
+	"github.com/drover/drover/internal/workload/postgres"
+	"github.com/drover/drover/test/harness/debian"
+	"github.com/drover/drover/test/harness/hosts"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 const debianImage = "drover-test-debian:1"
@@ -60,7 +60,7 @@ func start(t *testing.T, c *testcluster.Cluster, db workload.Database, app clust
 }
 
 // postgres is PostgreSQL in the test image.
-func postgres() bank.Database { return bank.Database{Image: debianImage} }
+func database() postgres.Database { return postgres.Database{Image: debianImage} }
 
 const port = 17000
 

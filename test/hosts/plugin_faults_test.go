@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/internal/localcluster"
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // eventually waits until something is so.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // busyImage holds a shell and its tools alone.

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // TestPostgres moves PostgreSQL ten times around three hosts, under the clients that check and under
@@ -13,7 +13,7 @@ import (
 func TestPostgres(t *testing.T) {
 	c := testcluster.OnHosts(t, 3)
 	importDebian(t, c, "a")
-	db := postgres()
+	db := database()
 	c.Deploy(db.Application("db", port), "a")
 	l := start(t, c, db, "db", c.Proxy("c", port), 8)
 	initialise(t, c.Address("c"))
@@ -22,9 +22,9 @@ func TestPostgres(t *testing.T) {
 	for n := range 10 {
 		to := string("bca"[n%3])
 		ended := l.Move(to)
-		shipped := ended.Figures.PrecopiedBytes()
-		t.Logf("move %d to %s: pause %s, stop %s, promote %s, %d MB in %d rounds, image %d MB", n+1, to, ended.Figures.Pause, ended.Figures.Stop,
-			ended.Figures.Promote, shipped>>20, len(ended.Figures.Rounds), ended.Figures.ImageBytes>>20)
+		shipped := ended.Stats.PrecopiedBytes()
+		t.Logf("move %d to %s: pause %s, stop %s, promote %s, %d MB in %d rounds, image %d MB", n+1, to, ended.Stats.Pause, ended.Stats.Stop,
+			ended.Stats.Promote, shipped>>20, len(ended.Stats.Rounds), ended.Stats.ImageBytes>>20)
 		if n < 2 {
 			whole = shipped
 		} else if shipped > whole/2 {

@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/testcluster"
 	"github.com/drover/drover/internal/workload"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // TestRedis moves a Redis that syncs every write ten times around three hosts, under
@@ -31,7 +31,7 @@ func TestRedis(t *testing.T) {
 	for n := range 10 {
 		to := string("bca"[n%3])
 		ended := l.Move(to)
-		t.Logf("move %d to %s: pause %s, stop %s, promote %s", n+1, to, ended.Figures.Pause, ended.Figures.Stop, ended.Figures.Promote)
+		t.Logf("move %d to %s: pause %s, stop %s, promote %s", n+1, to, ended.Stats.Pause, ended.Stats.Stop, ended.Stats.Promote)
 	}
 	t.Logf("redis-benchmark was started %d times", runs())
 	l.Verify(testcluster.Moved)

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drover/drover/internal/testcluster"
-	"github.com/drover/drover/internal/vm"
+	"github.com/drover/drover/test/harness/testcluster"
+	"github.com/drover/drover/test/harness/vm"
 )
 
 // TestPlugin has Docker make a ZFS volume with settings of its own, run PostgreSQL on it, and run it

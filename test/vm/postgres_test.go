@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/bank"
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/internal/workload/postgres"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 const port = 17000
@@ -26,7 +26,7 @@ func agentFlags() []string { return strings.Fields(os.Getenv("DROVER_VM_FLAGS"))
 // Each time the ledger is complete in the end.
 func TestPostgres(t *testing.T) {
 	c := testcluster.OnVMs(t, 3, agentFlags()...)
-	db := bank.Database{Image: testcluster.Databases.Name}
+	db := postgres.Database{Image: testcluster.Databases.Name}
 	app := db.Application("db", port)
 	app.Health.Interval, app.Health.Timeout = 5*time.Second, 30*time.Second // to ask takes a second in emulation
 	c.Deploy(app, "a")
@@ -90,7 +90,7 @@ func powerLost(t *testing.T, c *testcluster.Cluster, l *testcluster.Load, source
 
 func tell(t *testing.T, move cluster.Move) {
 	t.Helper()
-	f := move.Figures
+	f := move.Stats
 	t.Logf("the move ended as %s after %d attempts: pause %s, %d MB in %d rounds, then %d KB", move.Phase, move.Attempt, f.Pause,
 		f.PrecopiedBytes()>>20, len(f.Rounds), f.Final.Bytes>>10)
 }

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drover/drover/internal/testcluster"
-	"github.com/drover/drover/internal/vm"
+	"github.com/drover/drover/test/harness/testcluster"
+	"github.com/drover/drover/test/harness/vm"
 )
 
 func TestMain(m *testing.M) {

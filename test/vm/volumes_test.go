@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drover/drover/internal/testcluster"
+	"github.com/drover/drover/test/harness/testcluster"
 )
 
 // An operator works on a cluster of one virtual host, by the commands alone.
@@ -84,7 +84,11 @@ func TestVolumes(t *testing.T) {
 	o.refused("does not exist", "volume", "adopt", "tank/nothing", "--name", "nothing", "--node", "a", "--timeout", "20s")
 	o.drover("volume", "rm", "nothing")
 
-	o.drover("volume", "snapshot", "pgdata", "before")
+	// A service that has nothing to do with it has got the volume's mount, and is in nobody's way when
+	// it is closed below.
+	o.on("grep -q " + o.at("pgdata") + " /proc/$(systemctl show -P MainPID private.service)/mountinfo")
+
+	o.drover("snapshot", "create", "pgdata", "before")
 	pulled(o, "pgdata", "before")
 	o.on("echo two > " + o.at("pgdata") + "/file")
 	o.drover("volume", "clone", "pgdata", "then", "--snapshot", "before")

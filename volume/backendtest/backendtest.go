@@ -20,6 +20,7 @@ import (
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/transfer"
 )
 
 // A Harness is one empty place for volumes.
@@ -97,6 +98,25 @@ func (s *suite) want(err, kind error) {
 	}
 }
 
+// trasher and resizer: every backend that there is can do both.
+func (s *suite) trasher(h Harness) volume.Trasher {
+	s.t.Helper()
+	b, ok := volume.As[volume.Trasher](h.Backend)
+	if !ok {
+		s.t.Fatalf("the %s backend has no trash", h.Backend.Properties().Name)
+	}
+	return b
+}
+
+func (s *suite) resizer(h Harness) volume.Resizer {
+	s.t.Helper()
+	b, ok := volume.As[volume.Resizer](h.Backend)
+	if !ok {
+		s.t.Fatalf("the %s backend cannot change a limit", h.Backend.Properties().Name)
+	}
+	return b
+}
+
 func (s *suite) copy(h Harness) volume.Copy {
 	s.t.Helper()
 	c, err := volume.Find(s.ctx, h.Backend, s.id)
@@ -135,10 +155,10 @@ func (s *suite) same(h Harness, want map[string]string) {
 }
 
 func (s *suite) create() {
-	s.must(s.a.Backend.Create(s.ctx, s.id, volume.Options{LimitBytes: 1 << 20}))
+	s.must(s.a.Backend.Create(s.ctx, s.id, volume.Options{MaximumSize: 1 << 20}))
 	s.want(s.a.Backend.Create(s.ctx, s.id, volume.Options{}), cluster.ErrExists)
 	c := s.copy(s.a)
-	if c.Role != cluster.Primary || c.Epoch != 1 || c.Open || c.LimitBytes != 1<<20 {
+	if c.Role != cluster.Primary || c.Epoch != 1 || c.Open || c.MaximumSize != 1<<20 {
 		s.t.Errorf("a new copy is %+v", c)
 	}
 	s.same(s.a, map[string]string{})
@@ -248,6 +268,18 @@ func (s *suite) neverOverwrites() {
 	if n := len(s.copy(s.b).Snapshots); n != 1 {
 		s.t.Errorf("the new copy has %d snapshots: the old one was written over", n)
 	}
+	s.aside(s.b, "replaced")
+}
+
+// aside checks that the backend tells of what was set aside, once, and returns where that is.
+func (s *suite) aside(h Harness, why string) (path string) {
+	s.t.Helper()
+	all, err := s.trasher(h).Aside(s.ctx)
+	s.must(err)
+	if len(all) != 1 || all[0].Volume != s.id || all[0].Why != why || time.Since(all[0].At).Abs() > time.Hour || all[0].Path == "" {
+		s.t.Fatalf("set aside is %+v, want one copy that is %s", all, why)
+	}
+	return all[0].Path
 }
 
 func (s *suite) primaryRefuses() {
@@ -321,6 +353,9 @@ func (s *suite) cut() {
 			if c.Partial.From != "s1" || c.Partial.To != "s2" || len(d.Resume) == 0 {
 				s.t.Fatalf("the partial transfer is %s..%s with a token of %d bytes", c.Partial.From, c.Partial.To, len(d.Resume))
 			}
+			if c.Partial.Listed {
+				d.Arrived = s.arrived()
+			}
 		} else if s.b.Backend.Properties().Resumable {
 			s.t.Fatal("a resumable backend has nothing to go on with")
 		}
@@ -332,6 +367,20 @@ func (s *suite) cut() {
 	if s.b.Backend.Properties().Resumable && sent > 2*whole {
 		s.t.Errorf("%d bytes were sent for a stream of %d: transfers start over", sent, whole)
 	}
+}
+
+// arrived fetches what b tells of a transfer that was cut, as a transport does.
+func (s *suite) arrived() string {
+	s.t.Helper()
+	lister, ok := volume.As[volume.Lister](s.b.Backend)
+	if !ok {
+		s.t.Fatal("the copy is Listed, and nobody can list it")
+	}
+	r, err := lister.Listing(s.ctx, s.id)
+	s.must(err)
+	path, err := transfer.Spool(s.t.TempDir(), r)
+	s.must(err)
+	return path
 }
 
 func (s *suite) thereAndBack() {
@@ -364,6 +413,13 @@ func (s *suite) diverged() {
 	}
 	_, err = volume.Find(s.ctx, s.a.Backend, s.id)
 	s.want(err, cluster.ErrNotFound)
+	if path := s.aside(s.a, "diverged"); path != diverged.KeptAs {
+		s.t.Errorf("it is kept as %s, and told of at %s", diverged.KeptAs, path)
+	}
+	s.must(s.trasher(s.a).Purge(s.ctx, time.Now().Add(time.Hour)))
+	if left, err := s.trasher(s.a).Aside(s.ctx); err != nil || len(left) != 0 {
+		s.t.Errorf("after a purge %+v, %v is set aside", left, err)
+	}
 }
 
 func (s *suite) remove() {
@@ -374,30 +430,30 @@ func (s *suite) remove() {
 	s.must(s.a.Backend.Remove(s.ctx, s.id))
 	_, err := volume.Find(s.ctx, s.a.Backend, s.id)
 	s.want(err, cluster.ErrNotFound)
-	s.must(s.a.Backend.Purge(s.ctx, time.Now().Add(-time.Hour)))
-	s.must(s.a.Backend.Purge(s.ctx, time.Now().Add(time.Hour)))
+	s.must(s.trasher(s.a).Purge(s.ctx, time.Now().Add(-time.Hour)))
+	s.must(s.trasher(s.a).Purge(s.ctx, time.Now().Add(time.Hour)))
 }
 
 func (s *suite) restore() {
 	s.born()
-	s.want(s.a.Backend.Restore(s.ctx, s.id, 1), cluster.ErrExists)
+	s.want(s.trasher(s.a).Restore(s.ctx, s.id, 1), cluster.ErrExists)
 	s.must(s.a.Backend.Close(s.ctx, s.id))
 	s.must(s.a.Backend.Remove(s.ctx, s.id))
-	trash, err := s.a.Backend.Trash(s.ctx)
+	trash, err := s.trasher(s.a).Trash(s.ctx)
 	s.must(err)
 	if len(trash) != 1 || trash[0].Volume != s.id || trash[0].Role != cluster.Primary || trash[0].Epoch != 1 {
 		s.t.Errorf("the trash holds %+v", trash)
 	}
-	s.want(s.a.Backend.Restore(s.ctx, s.id, 2), cluster.ErrNotFound)
+	s.want(s.trasher(s.a).Restore(s.ctx, s.id, 2), cluster.ErrNotFound)
 	if s.a.Reopen != nil {
 		s.a.Backend = s.a.Reopen()
 	}
-	s.must(s.a.Backend.Restore(s.ctx, s.id, 1))
+	s.must(s.trasher(s.a).Restore(s.ctx, s.id, 1))
 	if c := s.copy(s.a); c.Role != cluster.Primary || c.Epoch != 1 || c.Open {
 		s.t.Errorf("a restored copy is %+v", c)
 	}
 	s.same(s.a, map[string]string{"file": "one"})
-	trash, err = s.a.Backend.Trash(s.ctx)
+	trash, err = s.trasher(s.a).Trash(s.ctx)
 	s.must(err)
 	if len(trash) != 0 {
 		s.t.Errorf("the trash still holds %+v", trash)
@@ -406,19 +462,19 @@ func (s *suite) restore() {
 	s.must(err)
 	s.must(s.a.Backend.Close(s.ctx, s.id))
 	s.must(s.a.Backend.Remove(s.ctx, s.id))
-	s.must(s.a.Backend.Purge(s.ctx, time.Now().Add(time.Hour)))
-	s.want(s.a.Backend.Restore(s.ctx, s.id, 1), cluster.ErrNotFound)
+	s.must(s.trasher(s.a).Purge(s.ctx, time.Now().Add(time.Hour)))
+	s.want(s.trasher(s.a).Restore(s.ctx, s.id, 1), cluster.ErrNotFound)
 }
 
 func (s *suite) resize() {
 	s.born()
 	for _, limit := range []int64{1 << 20, 2 << 20, 0} {
-		s.must(s.a.Backend.Resize(s.ctx, s.id, limit))
-		if got := s.copy(s.a).LimitBytes; got != limit {
+		s.must(s.resizer(s.a).Resize(s.ctx, s.id, limit))
+		if got := s.copy(s.a).MaximumSize; got != limit {
 			s.t.Errorf("the limit is %d, want %d", got, limit)
 		}
 	}
-	s.want(s.a.Backend.Resize(s.ctx, "unknown", 1), cluster.ErrNotFound)
+	s.want(s.resizer(s.a).Resize(s.ctx, "unknown", 1), cluster.ErrNotFound)
 }
 
 func (s *suite) kept() {

@@ -12,7 +12,7 @@ import (
 
 // cloner returns the backend of a place if it can clone; if not the test ends.
 func (s *suite) cloner(h Harness) volume.Cloner {
-	c, ok := h.Backend.(volume.Cloner)
+	c, ok := volume.As[volume.Cloner](h.Backend)
 	if !ok {
 		s.t.Skipf("the %s backend does not clone", h.Backend.Properties().Name)
 	}
@@ -38,13 +38,13 @@ func (s *suite) clone() {
 	s.must(err)
 	s.must(s.a.Write(s.id, "file", "two"))
 	then, now := newID(), newID()
-	s.must(b.Clone(s.ctx, then, volume.Options{LimitBytes: 1 << 20}, s.id, "s1"))
+	s.must(b.Clone(s.ctx, then, volume.Options{MaximumSize: 1 << 20}, s.id, "s1"))
 	s.must(b.Clone(s.ctx, now, volume.Options{}, s.id, ""))
 	s.holds(s.a, then, map[string]string{"file": "one"})
 	s.holds(s.a, now, map[string]string{"file": "two"})
 	c, err := volume.Find(s.ctx, s.a.Backend, then)
 	s.must(err)
-	if c.Role != cluster.Primary || c.Epoch != 1 || c.Open || c.LimitBytes != 1<<20 || c.Head != "" || len(c.Snapshots) != 0 {
+	if c.Role != cluster.Primary || c.Epoch != 1 || c.Open || c.MaximumSize != 1<<20 || c.Head != "" || len(c.Snapshots) != 0 {
 		s.t.Errorf("a clone is %+v", c)
 	}
 	if !s.copy(s.a).Open {
@@ -69,7 +69,7 @@ func (s *suite) cloneAlone() {
 	s.holds(s.a, id, map[string]string{"file": "the clone's"})
 	s.must(s.a.Backend.Close(s.ctx, s.id))
 	s.must(s.a.Backend.Remove(s.ctx, s.id))
-	s.must(s.a.Backend.Purge(s.ctx, time.Now().Add(time.Hour)))
+	s.must(s.trasher(s.a).Purge(s.ctx, time.Now().Add(time.Hour)))
 	if s.a.Reopen != nil {
 		s.a.Backend = s.a.Reopen()
 	}

@@ -9,7 +9,7 @@ import (
 
 // rollbacker returns the backend of a place if it can go back; if not the test ends.
 func (s *suite) rollbacker(h Harness) volume.Rollbacker {
-	r, ok := h.Backend.(volume.Rollbacker)
+	r, ok := volume.As[volume.Rollbacker](h.Backend)
 	if !ok {
 		s.t.Skipf("the %s backend does not go back", h.Backend.Properties().Name)
 	}
@@ -51,12 +51,12 @@ func (s *suite) backAt(wish string, left ...cluster.SnapshotName) {
 func (s *suite) rollback() {
 	r := s.rollbacker(s.a)
 	s.history()
-	s.must(s.a.Backend.Resize(s.ctx, s.id, 1<<20))
+	s.must(s.resizer(s.a).Resize(s.ctx, s.id, 1<<20))
 	s.must(s.a.Backend.Close(s.ctx, s.id))
 	s.must(r.Rollback(s.ctx, s.id, "s2", "w1"))
 	s.backAt("w1", "s1", "s2")
 	s.same(s.a, map[string]string{"file": "two"})
-	if c := s.copy(s.a); c.Head != c.Snapshots[1].GUID || c.LimitBytes != 1<<20 || c.Open {
+	if c := s.copy(s.a); c.Head != c.Snapshots[1].GUID || c.MaximumSize != 1<<20 || c.Open {
 		s.t.Errorf("the copy is %+v", c)
 	}
 	if s.a.Reopen != nil {

@@ -5,18 +5,22 @@
 //
 //	<root>/<volume id>/data       the subvolume that applications see; a replica has none
 //	<root>/<volume id>/@<name>    a snapshot: a read-only subvolume
+//	<root>/<volume id>/incoming   a snapshot that is arriving
 //	<root>/<volume id>/rollback   what becomes the data in a rollback, and then what was it
+//	<root>/<volume id>/listings/  what snapshots hold, file by file: see files.go
 //	<root>/<volume id>/copy.json  what the copy is: role, epoch, snapshots
 //	<root>/trash/                 copies that were removed or set aside
 //
 // A snapshot is one instant, takes a millisecond and is also what a transfer ships: the kernel's
 // stream of the difference to another snapshot, as `btrfs send` makes it and `btrfs receive`
-// takes it. Two snapshots on two nodes are the same when their lineage is: the UUID of the
-// subvolume that the content was first in. The kernel keeps it through every transfer, in either direction, as long as nobody makes a received snapshot writable; so Open
-// never does, and writes into a clone of it. The GUID of a snapshot is its lineage.
+// takes it. The kernel knows the same snapshot on two nodes by its lineage: the UUID of the subvolume
+// that the content was first in. It keeps that through every transfer, in either direction, as long
+// as nobody makes a received snapshot writable; so Open never does, and writes into a clone of it.
+// The lineage is the GUID of a snapshot that was made here; one that has come by files has that of
+// its sender, and a lineage that begins here.
 //
-// The package needs root. A transfer that was cut starts again: a stream of btrfs has no place to
-// go on from.
+// The package needs root. A transfer that was cut starts again, since a stream of btrfs has no place to
+// go on from; but for one of files, from a backend of another kind: see partial.go.
 package btrfs
 
 import (
@@ -24,26 +28,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
-	"path/filepath"
-	"strings"
-	"time"
-
-	"golang.org/x/sys/unix"
+	"slices"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/durable"
 	"github.com/drover/drover/volume"
-	"github.com/drover/drover/volume/copydir"
+	"github.com/drover/drover/volume/copystore"
 )
 
 // Options are how to store volumes. The zero value will do.
-type Options = copydir.Options
+type Options = copystore.Options
 
 // A Backend stores volumes below one directory. It implements volume.Backend.
 type Backend struct {
 	path string
-	root *copydir.Root
+	root *copystore.Root
 	log  *slog.Logger
 }
 
@@ -56,7 +56,7 @@ func Open(path string, o Options) (*Backend, error) {
 	if os.Getuid() != 0 {
 		return nil, fmt.Errorf("%w: the btrfs backend needs root", cluster.ErrUnsupported)
 	}
-	if err := os.MkdirAll(path, 0o711); err != nil {
+	if err := durable.MkdirAll(path, 0o700); err != nil {
 		return nil, err
 	}
 	switch is, err := onBtrfs(path); {
@@ -68,7 +68,7 @@ func Open(path string, o Options) (*Backend, error) {
 	if err := available(); err != nil {
 		return nil, err
 	}
-	root, err := copydir.Open(path, o)
+	root, err := copystore.Open(path, o, copystore.Kind{Bare: true})
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +86,12 @@ func (b *Backend) Shut() error { return b.root.Shut() }
 
 // Properties implements volume.Backend.
 func (b *Backend) Properties() volume.Properties {
-	free, total := b.root.Space()
-	return volume.Properties{Name: "btrfs", Instant: true, AnyBase: true, Enforced: true, FreeBytes: free, TotalBytes: total}
+	return volume.Properties{Name: "btrfs", Instant: true, AnyBase: true, Enforced: true,
+		Proof: "the stream's checksums, and the lineage of the snapshot"}
 }
+
+// Space implements volume.Backend.
+func (b *Backend) Space(context.Context) (volume.Space, error) { return b.root.Space() }
 
 // Path implements volume.Backend.
 func (b *Backend) Path(id cluster.VolumeID) string { return b.root.Path(id) }
@@ -102,10 +105,39 @@ func (b *Backend) Copies(context.Context) ([]volume.Copy, error) {
 	return copies, nil
 }
 
+// state is the copy as the contract shows it. A snapshot that is not as it was left is none any more:
+// nothing is built on it, and the next transfer goes by another one or in full.
+func (c *subvolumes) state() volume.Copy {
+	s := c.State()
+	if s.Warning != "" {
+		return s
+	}
+	content, record, changes := c.Data(), c.Record(), s.Open
+	s.Partial = partial(record)
+	s.Snapshots = slices.DeleteFunc(s.Snapshots, func(snapshot cluster.Snapshot) bool {
+		_, err := c.intact(record, snapshot.Name)
+		if err == nil {
+			return false
+		}
+		s.Warning = cluster.Message(err)
+		if s.Head == snapshot.GUID {
+			s.Head = ""
+		}
+		return true
+	})
+	if s.Role == cluster.Replica && len(s.Snapshots) > 0 {
+		content = c.snapshotPath(s.Snapshots[len(s.Snapshots)-1].Name)
+	} else if s.Partial != nil {
+		content, changes = c.incomingPath(), true
+	}
+	s.UsedBytes = c.used(content, changes)
+	return s
+}
+
 // Create implements volume.Backend.
 func (b *Backend) Create(ctx context.Context, id cluster.VolumeID, o volume.Options) error {
 	return b.create(id, o, func(path string) error {
-		if err := b.make(ctx, path, o.LimitBytes, createSubvolume); err != nil {
+		if err := b.make(ctx, path, o.MaximumSize, createSubvolume); err != nil {
 			return err
 		}
 		return o.Own(path)
@@ -117,7 +149,7 @@ func (b *Backend) create(id cluster.VolumeID, o volume.Options, content func(pat
 	if err := o.NoSettings("btrfs"); err != nil {
 		return fmt.Errorf("create volume %s: %w", id, err)
 	}
-	_, err := b.root.Add(id, copydir.Record{Role: cluster.Primary, Epoch: 1, Limit: o.LimitBytes}, func(c *copydir.Copy) error {
+	_, err := b.root.Add(id, copystore.Record{Role: cluster.Primary, Epoch: 1, Limit: o.MaximumSize}, func(c *copystore.Copy) error {
 		return content(c.Data())
 	})
 	return err
@@ -147,23 +179,10 @@ func (b *Backend) find(id cluster.VolumeID) (*subvolumes, error) {
 	return of(c), nil
 }
 
-func of(c *copydir.Copy) *subvolumes { return &subvolumes{c} }
+// subvolumes is the copy of one volume.
+type subvolumes struct{ *copystore.Copy }
 
-// Purge implements volume.Backend.
-func (b *Backend) Purge(_ context.Context, before time.Time) error {
-	return b.root.Purge(before, func(dir string) error {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return err
-		}
-		for _, entry := range entries {
-			if path := filepath.Join(dir, entry.Name()); isSubvolume(path) {
-				err = errors.Join(err, deleteSubvolume(path))
-			}
-		}
-		return errors.Join(err, os.RemoveAll(dir))
-	})
-}
+func of(c *copystore.Copy) *subvolumes { return &subvolumes{c} }
 
 // Resize implements volume.Backend.
 func (b *Backend) Resize(ctx context.Context, id cluster.VolumeID, bytes int64) error {
@@ -171,14 +190,16 @@ func (b *Backend) Resize(ctx context.Context, id cluster.VolumeID, bytes int64) 
 	if err != nil {
 		return err
 	}
-	c.Op.Lock()
+	if err := c.Lock(); err != nil {
+		return err
+	}
 	defer c.Op.Unlock()
 	if isSubvolume(c.Data()) {
 		if err := b.limit(ctx, c.Data(), bytes); err != nil {
 			return err
 		}
 	}
-	return c.Update(func(r *copydir.Record) { r.Limit = bytes })
+	return c.Update(func(r *copystore.Record) { r.Limit = bytes })
 }
 
 // Flush implements volume.Flusher.
@@ -189,21 +210,3 @@ func (b *Backend) Flush(_ context.Context, id cluster.VolumeID) error {
 	}
 	return syncFileSystem(c.Dir)
 }
-
-// snapshotPrefix tells snapshots from everything else in the directory of a copy.
-const snapshotPrefix = "@"
-
-// snapshotFile is the file name for a snapshot's name, whatever that holds.
-func snapshotFile(name cluster.SnapshotName) string {
-	return snapshotPrefix + url.PathEscape(string(name))
-}
-
-// snapshotOf returns the snapshot that a file name is for.
-func snapshotOf(file string) (cluster.SnapshotName, bool) {
-	escaped, is := strings.CutPrefix(file, snapshotPrefix)
-	name, err := url.PathUnescape(escaped)
-	return cluster.SnapshotName(name), is && err == nil
-}
-
-// noSpace reports whether an error means that the file system, or a limit, is full.
-func noSpace(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }

@@ -2,6 +2,7 @@ package btrfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/drover/drover/cluster"
@@ -15,15 +16,24 @@ func (b *Backend) Clone(ctx context.Context, id cluster.VolumeID, o volume.Optio
 	if err != nil {
 		return err
 	}
-	source.Op.Lock()
+	if err := source.Lock(); err != nil {
+		return err
+	}
 	defer source.Op.Unlock()
 	content, err := source.content(at)
+	if err == nil {
+		err = noneNested(content)
+	}
 	if err != nil {
 		return fmt.Errorf("clone volume %s: %w", from, err)
 	}
 	return b.create(id, o, func(path string) error {
-		if err := b.copyOf(ctx, content, path, o.LimitBytes); err != nil {
+		if err := b.copyOf(ctx, content, path, o.MaximumSize); err != nil {
 			return err
+		}
+		// One that was made meanwhile is an empty directory in the clone.
+		if err := noneNested(content); err != nil {
+			return errors.Join(err, deleteSubvolume(path))
 		}
 		if o.Owner == 0 && o.Group == 0 {
 			return nil
@@ -40,7 +50,8 @@ func (c *subvolumes) content(at cluster.SnapshotName) (string, error) {
 	}
 	for _, s := range record.Snapshots {
 		if s.Name == at || (at == "" && s.GUID == record.Head) {
-			return c.snapshotPath(s.Name), nil
+			_, err := c.intact(record, s.Name)
+			return c.snapshotPath(s.Name), err
 		}
 	}
 	return "", fmt.Errorf("snapshot %s: %w", at, cluster.ErrNotFound)

@@ -4,17 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/feed"
 )
 
 const program = "btrfs"
@@ -28,13 +25,11 @@ func available() error {
 }
 
 // run runs one command of btrfs-progs to its end. Its error has what the program said.
-func run(ctx context.Context, stdin io.Reader, args ...string) error {
+func run(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, program, args...)
 	var said bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, io.Discard, &said
+	cmd.Stderr = &said
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	// Whatever feeds it must not keep us after it is gone.
-	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	if err == nil {
 		return nil
@@ -57,18 +52,11 @@ func explain(said string, err error) error {
 		return fmt.Errorf("%s: %w", message, unix.ENOSPC)
 	case strings.Contains(message, "Disk quota exceeded"):
 		return fmt.Errorf("%s: %w", message, unix.EDQUOT)
-	case strings.Contains(message, "cannot find parent subvolume"):
-		return fmt.Errorf("%w: %s", cluster.ErrStale, message)
 	case message == "":
 		return err
 	default:
 		return fmt.Errorf("%s: %w", message, err)
 	}
-}
-
-// receive applies a stream below dir, and can reach nothing outside it.
-func receive(ctx context.Context, dir string, stream io.Reader) error {
-	return feed.Program(ctx, stream, func(in *os.File) error { return run(ctx, in, "receive", "--chroot", dir) })
 }
 
 // limit sets how much a subvolume may hold; zero means no limit. It switches the quota of the
@@ -78,22 +66,22 @@ func (b *Backend) limit(ctx context.Context, subvolume string, bytes int64) erro
 	if bytes > 0 {
 		value = strconv.FormatInt(bytes, 10)
 	}
-	err := run(ctx, nil, "qgroup", "limit", value, subvolume)
+	err := run(ctx, "qgroup", "limit", value, subvolume)
 	if err == nil || bytes <= 0 {
 		return nil // without quota there is no limit to lift
 	}
 	b.log.Info("switching on btrfs quotas, for the size limit of a volume", "path", b.path)
-	if err := run(ctx, nil, "quota", "enable", b.path); err != nil {
+	if err := run(ctx, "quota", "enable", b.path); err != nil {
 		return err
 	}
-	return run(ctx, nil, "qgroup", "limit", value, subvolume)
+	return run(ctx, "qgroup", "limit", value, subvolume)
 }
 
 // reclaim waits until the space of deleted subvolumes is free. The first command is what wakes the
 // kernel's cleaner up; by itself it sleeps for half a minute.
 func (b *Backend) reclaim(ctx context.Context) error {
-	if err := run(ctx, nil, "filesystem", "sync", b.path); err != nil {
+	if err := run(ctx, "filesystem", "sync", b.path); err != nil {
 		return err
 	}
-	return run(ctx, nil, "subvolume", "sync", b.path)
+	return run(ctx, "subvolume", "sync", b.path)
 }

@@ -2,12 +2,14 @@ package btrfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/volume/copydir"
+	"github.com/drover/drover/volume/copystore"
 )
 
 // A rollback is decided by one write of the record. What comes before it can be forgotten; what comes
@@ -27,7 +29,9 @@ func (b *Backend) Rollback(ctx context.Context, id cluster.VolumeID, to cluster.
 		return err
 	}
 	c := of(found)
-	c.Op.Lock()
+	if err := c.Lock(); err != nil {
+		return err
+	}
 	defer c.Op.Unlock()
 	if err := b.rollback(ctx, c, to, wish); err != nil {
 		return fmt.Errorf("roll volume %s back to %s: %w", id, to, err)
@@ -54,6 +58,15 @@ func (b *Backend) rollback(ctx context.Context, c *subvolumes, to cluster.Snapsh
 	if err != nil {
 		return err
 	}
+	if _, err := c.intact(record, to); err != nil {
+		return err
+	}
+	// The content goes, and what is in it must not go with it unseen.
+	if isSubvolume(c.Data()) {
+		if err := noneNested(c.Data()); err != nil {
+			return err
+		}
+	}
 	if err := b.stage(ctx, c, to); err != nil {
 		return err
 	}
@@ -66,29 +79,35 @@ func (b *Backend) rollback(ctx context.Context, c *subvolumes, to cluster.Snapsh
 
 // stage makes what will be the content.
 func (b *Backend) stage(ctx context.Context, c *subvolumes, to cluster.SnapshotName) error {
-	if err := deleteSubvolume(c.stagePath()); err != nil {
+	if err := clear(c.stagePath()); err != nil {
 		return err
 	}
 	return b.copyOf(ctx, c.snapshotPath(to), c.stagePath(), c.Record().Limit)
 }
 
 func (c *subvolumes) commitRollback(to cluster.Snapshot, wish string) error {
-	return c.Update(func(r *copydir.Record) {
+	return c.Update(func(r *copystore.Record) {
 		i := slices.IndexFunc(r.Snapshots, func(s cluster.Snapshot) bool { return s.Name == to.Name })
-		r.Snapshots = r.Snapshots[:i+1]
+		for _, later := range slices.Clone(r.Snapshots[i+1:]) {
+			r.Forget(later.Name)
+		}
 		r.Head, r.Rollback, r.Reset = to.GUID, wish, to.Name
 	})
 }
 
 // finishRollback puts what was staged in the place of the data.
 func (c *subvolumes) finishRollback() error {
-	if err := exchange(c.stagePath(), c.Data()); err != nil {
+	err := exchange(c.stagePath(), c.Data())
+	if errors.Is(err, os.ErrNotExist) {
+		err = os.Rename(c.stagePath(), c.Data()) // somebody has deleted the data
+	}
+	if err != nil {
 		return err
 	}
-	if err := c.Update(func(r *copydir.Record) { r.Reset = "" }); err != nil {
+	if err := c.Update(func(r *copystore.Record) { r.Reset = "" }); err != nil {
 		return err
 	}
-	if err := deleteSubvolume(c.stagePath()); err != nil {
+	if err := clear(c.stagePath()); err != nil {
 		return err
 	}
 	return c.deleteStrays()
@@ -99,7 +118,7 @@ func (c *subvolumes) finishRollback() error {
 func (b *Backend) recoverRollback(c *subvolumes) error {
 	to := c.Record().Reset
 	if to == "" {
-		return deleteSubvolume(c.stagePath())
+		return clear(c.stagePath())
 	}
 	if err := b.stage(context.Background(), c, to); err != nil {
 		return err

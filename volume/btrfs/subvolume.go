@@ -50,29 +50,36 @@ const (
 	directionRead  = 2
 
 	numberDestroy  = 15
+	numberSearch   = 17
 	numberSnapshot = 23
 	numberCreate   = 24
+	numberFlags    = 26
+	numberReceived = 37
 	numberSend     = 38
 	numberInfo     = 60
+	numberNested   = 61
+	numberLookup   = 62
 
 	flagReadOnly = 1 << 1
 	rootIsRead   = 1 << 0 // in the flags of subvolumeInfo
 )
 
 func ioctl(dir *os.File, direction, number, size uintptr, args unsafe.Pointer) error {
-	const magic = 0x94
-	request := direction<<30 | size<<16 | magic<<8 | number
 	for {
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, dir.Fd(), request, uintptr(args))
-		switch errno {
-		case 0:
-			return nil
-		case unix.EINTR:
-			continue
-		default:
-			return errno
+		if err := call(dir, direction, number, size, args); !errors.Is(err, unix.EINTR) {
+			return err
 		}
 	}
+}
+
+// call is ioctl for a call that cannot be made again when a signal has ended it.
+func call(dir *os.File, direction, number, size uintptr, args unsafe.Pointer) error {
+	const magic = 0x94
+	request := direction<<30 | size<<16 | magic<<8 | number
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, dir.Fd(), request, uintptr(args)); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // inParent calls f with the directory that holds path, and the last part of path.
@@ -123,17 +130,37 @@ func exchange(one, two string) error {
 	return nil
 }
 
-// deleteSubvolume deletes one that may not exist. Its space becomes free later.
+// deleteSubvolume deletes one that may not exist, also one whose root is immutable. Its space becomes
+// free later.
 func deleteSubvolume(path string) error {
-	err := inParent("delete subvolume", path, func(dir *os.File, name string) error {
+	destroy := func(dir *os.File, name string) error {
 		var args volArgs
 		copy(args.name[:len(args.name)-1], name)
 		return ioctl(dir, directionWrite, numberDestroy, unsafe.Sizeof(args), unsafe.Pointer(&args))
-	})
+	}
+	err := inParent("delete subvolume", path, destroy)
+	if errors.Is(err, unix.EPERM) && unlockSubvolume(path) {
+		err = inParent("delete subvolume", path, destroy)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	return err
+}
+
+// unlockSubvolume takes from the root of a subvolume, read-only or not, the flags that keep it from being
+// deleted or renamed, and reports whether there were any.
+func unlockSubvolume(path string) bool {
+	if !isSubvolume(path) {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var writable uint64
+	return locked(f) && ioctl(f, directionWrite, numberFlags, unsafe.Sizeof(writable), unsafe.Pointer(&writable)) == nil && unprotect(unix.AT_FDCWD, path)
 }
 
 // infoOf returns what the kernel knows of a subvolume.
@@ -161,6 +188,30 @@ func (i subvolumeInfo) lineage() string {
 		return hex.EncodeToString(i.ReceivedUUID[:])
 	}
 	return hex.EncodeToString(i.UUID[:])
+}
+
+// receivedArgs is struct btrfs_ioctl_received_subvol_args.
+type receivedArgs struct {
+	uuid               [16]byte
+	stransid, rtransid uint64
+	stime, rtime       timespec
+	flags              uint64
+	reserved           [16]uint64
+}
+
+// seal notes of what lineage a subvolume is, if it is not its own, and makes it read-only.
+func seal(subvolume *os.File, lineage [16]byte, transid uint64) error {
+	if lineage != [16]byte{} {
+		args := receivedArgs{uuid: lineage, stransid: transid}
+		if err := ioctl(subvolume, directionRead|directionWrite, numberReceived, unsafe.Sizeof(args), unsafe.Pointer(&args)); err != nil {
+			return fmt.Errorf("note the lineage of subvolume %s: %w", subvolume.Name(), err)
+		}
+	}
+	flags := uint64(flagReadOnly)
+	if err := ioctl(subvolume, directionWrite, numberFlags, unsafe.Sizeof(flags), unsafe.Pointer(&flags)); err != nil {
+		return fmt.Errorf("make subvolume %s read-only: %w", subvolume.Name(), err)
+	}
+	return nil
 }
 
 // isSubvolume reports whether path is the root of a subvolume: of those, and only of those, the

@@ -6,7 +6,7 @@
 //
 //	<root>/<volume id>/data/          what applications see
 //	<root>/<volume id>/copy.json      what the copy is: role, epoch, snapshots
-//	<root>/<volume id>/manifests/     what each snapshot holds, by hash
+//	<root>/<volume id>/listings/      what each snapshot holds, by hash
 //	<root>/<volume id>/kept/<name>/   the content of a snapshot that a user keeps
 //	<root>/trash/                     copies that were removed or set aside
 //
@@ -29,30 +29,41 @@ import (
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
-	"github.com/drover/drover/volume/copydir"
+	"github.com/drover/drover/volume/copystore"
+	"github.com/drover/drover/volume/files"
 )
 
 // Options are how to store volumes. The zero value will do.
-type Options = copydir.Options
+type Options = copystore.Options
 
 // A Backend stores volumes below one directory. It implements volume.Backend.
 type Backend struct {
-	root *copydir.Root
+	root *copystore.Root
 }
 
 // Open opens the directory, making it if necessary, and takes it for this process alone.
 func Open(path string, o Options) (*Backend, error) {
-	root, err := copydir.Open(path, o)
+	root, err := copystore.Open(path, o, copystore.Kind{})
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{root: root}
 	for _, c := range root.All() {
-		if err := of(c).recover(); err != nil {
-			c.Broken(err)
+		for _, left := range []string{sent + "*", "." + sent + "*", "manifests"} { // by a crash, and by an older version
+			if err := removeMatches(filepath.Join(c.Dir, left)); err != nil {
+				return nil, errors.Join(err, root.Shut())
+			}
 		}
 	}
-	return b, nil
+	return &Backend{root: root}, nil
+}
+
+// removeMatches removes what a pattern fits.
+func removeMatches(pattern string) error {
+	found, err := filepath.Glob(pattern)
+	for _, path := range found {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
 }
 
 // Shut releases the directory. Volumes that are open stay what they are.
@@ -60,9 +71,11 @@ func (b *Backend) Shut() error { return b.root.Shut() }
 
 // Properties implements volume.Backend.
 func (b *Backend) Properties() volume.Properties {
-	free, total := b.root.Space()
-	return volume.Properties{Name: "dir", Resumable: true, FreeBytes: free, TotalBytes: total}
+	return volume.Properties{Name: "dir", Resumable: true}
 }
+
+// Space implements volume.Backend.
+func (b *Backend) Space(context.Context) (volume.Space, error) { return b.root.Space() }
 
 // Path implements volume.Backend.
 func (b *Backend) Path(id cluster.VolumeID) string { return b.root.Path(id) }
@@ -81,19 +94,22 @@ func (b *Backend) Create(_ context.Context, id cluster.VolumeID, o volume.Option
 	if err := o.NoSettings("dir"); err != nil {
 		return fmt.Errorf("create volume %s: %w", id, err)
 	}
-	_, err := b.add(id, copydir.Record{Role: cluster.Primary, Epoch: 1, Limit: o.LimitBytes}, o)
+	_, err := b.add(id, copystore.Record{Role: cluster.Primary, Epoch: 1, Limit: o.MaximumSize}, o, nil)
 	return err
 }
 
-// add makes a copy with an empty directory.
-func (b *Backend) add(id cluster.VolumeID, r copydir.Record, o volume.Options) (*copyDir, error) {
-	c, err := b.root.Add(id, r, func(c *copydir.Copy) error {
-		for _, dir := range []string{c.Data(), filepath.Join(c.Dir, "manifests")} {
+// add makes a copy with an empty directory, and with what more adds.
+func (b *Backend) add(id cluster.VolumeID, r copystore.Record, o volume.Options, more func(*copyDir) error) (*copyDir, error) {
+	c, err := b.root.Add(id, r, func(c *copystore.Copy) error {
+		for _, dir := range []string{c.Data(), of(c).listings()} {
 			if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
 				return err
 			}
 		}
-		return o.Own(c.Data())
+		if err := o.Own(c.Data()); err != nil || more == nil {
+			return err
+		}
+		return more(of(c))
 	})
 	if err != nil {
 		return nil, err
@@ -110,14 +126,14 @@ func (b *Backend) find(id cluster.VolumeID) (*copyDir, error) {
 	return of(c), nil
 }
 
-func of(c *copydir.Copy) *copyDir { return &copyDir{c} }
+func of(c *copystore.Copy) *copyDir { return &copyDir{c} }
 
-// Purge implements volume.Backend.
+// Purge implements volume.Trasher.
 func (b *Backend) Purge(_ context.Context, before time.Time) error {
-	return b.root.Purge(before, os.RemoveAll)
+	return b.root.Purge(before, files.RemoveAll)
 }
 
-// manifestName is a file name for a snapshot's name, whatever that holds.
-func manifestName(name cluster.SnapshotName) string {
+// fileName is a file name for a snapshot's name, whatever that holds.
+func fileName(name cluster.SnapshotName) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(name))
 }

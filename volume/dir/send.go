@@ -5,159 +5,118 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/internal/durable"
 	"github.com/drover/drover/volume"
+	"github.com/drover/drover/volume/copystore"
+	"github.com/drover/drover/volume/files"
 )
 
 // Send implements volume.Backend. Of a snapshot without content of its own it ships the live
-// files, and what it shipped is what the snapshot means from then on.
+// files, and what it shipped is what the snapshot means from then on. What a closed copy is said to
+// be at already has its meaning: it is held against that, and keeps it.
 func (b *Backend) Send(ctx context.Context, d volume.Delta, w io.Writer) error {
 	c, err := b.find(d.Volume)
 	if err != nil {
 		return err
 	}
-	if err := c.send(ctx, d, w); err != nil {
-		return fmt.Errorf("send %s: %w", d, err)
-	}
-	return nil
-}
-
-func (c *copyDir) send(ctx context.Context, d volume.Delta, w io.Writer) error {
-	snapshot, err := c.Record().Snapshot(d.To)
+	record := c.Record()
+	snapshot, err := record.Snapshot(d.To)
 	if err != nil {
 		return err
 	}
-	base, err := c.sendBase(d)
+	listing, done := c.read()
+	defer done()
+	base, err := c.sendBase(d, listing)
 	if err != nil {
 		return err
 	}
-	root := c.Data()
-	if snapshot.Kept {
-		root = c.keptTree(d.To)
+	s := files.Shipment{Root: c.Data(), From: d.From, Snapshot: snapshot, Base: base, Known: c.newestListing(listing), Save: c.savePath(d.To), Still: !record.Open}
+	var memory *os.File // what is written down, should its disk be full; until it is kept
+	defer func() { memory.Close() }()
+	s.Elsewhere = func() (f *os.File, err error) {
+		memory, err = files.MemoryFile()
+		return memory, err
 	}
-	current, err := SendFiles(ctx, root, Files{From: d.From, Snapshot: snapshot, Base: base, Known: c.newestManifest()}, c.manifestPath(d.To), w)
-	if err != nil {
-		return err
-	}
-	c.Used.Note(current.bytes())
-	return nil
-}
-
-// sendBase returns what the receiver has: as it says in its token, else the manifest of From.
-func (c *copyDir) sendBase(d volume.Delta) (*manifest, error) {
+	head := !record.Open && snapshot.GUID == record.Head
 	switch {
-	case len(d.Resume) > 0:
-		return decodeManifest(d.Resume)
-	case d.From != "":
-		return loadManifest(c.manifestPath(d.From))
-	default:
-		return &manifest{}, nil
+	case snapshot.Kept:
+		s.Root, s.Known, s.Still = c.keptTree(d.To), "", true
+	case head && (d.Reading || c.listed(d.To)):
+		return c.sendHead(ctx, s, d.To, listing, w)
+	case d.Reading:
+		return fmt.Errorf("%w: snapshot %s has been written over; one that is made to be kept can be read", cluster.ErrRefused, d.To)
 	}
-}
-
-// A sender ships one manifest.
-type sender struct {
-	ctx  context.Context
-	root string
-	out  *streamWriter
-	base map[string]*entry
-	// known is the newest manifest of this node, whose hashes are good for files that have not
-	// been written since.
-	known   *manifest
-	content *content
-}
-
-// send ships what the base lacks of the manifest, and fills in the hashes of its blocks.
-func (s *sender) send(current *manifest) error {
-	names := make(map[string]bool, len(current.Entries))
-	for _, e := range current.Entries {
-		names[e.Path] = true
-	}
-	gone := []string{}
-	for path := range s.base {
-		if !names[path] {
-			gone = append(gone, path)
-		}
-	}
-	slices.Sort(gone)
-	for _, path := range gone {
-		if err := s.out.frame(frameDelete, []byte(path)); err != nil {
-			return err
-		}
-	}
-	known := s.known.index()
-	for i := range current.Entries {
-		if s.ctx.Err() != nil {
-			return context.Cause(s.ctx)
-		}
-		e := &current.Entries[i]
-		if err := s.entry(e, known[e.Path]); err != nil {
-			return fmt.Errorf("%s: %w", e.Path, err)
-		}
-	}
-	return nil
-}
-
-// entry ships one name and, of a file, the blocks that the base lacks.
-func (s *sender) entry(e, was *entry) error {
-	base := s.base[e.Path]
-	if e.Kind == kindFile && s.known.trusted(was, *e) {
-		e.Blocks = was.Blocks
-	}
-	if base != nil && base.same(*e) && (e.Kind != kindFile || (e.Blocks != nil && slices.Equal(e.Blocks, base.Blocks))) {
-		return nil
-	}
-	if err := s.out.entry(*e); err != nil {
+	if err := durable.MkdirAll(c.listings(), 0o700); err != nil { // a copy of an older version has none
 		return err
 	}
-	if e.Kind != kindFile || e.Size == 0 {
-		return nil
-	}
-	return s.blocks(e, base)
-}
-
-func (s *sender) blocks(e, base *entry) error {
-	f, err := os.OpenFile(filepath.Join(s.root, e.Path), os.O_RDONLY|noFollow, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		// Removed since the scan. It ships as zeros, and the next pass ships its removal.
-		e.Seen, e.Blocks = inode{}, make([]hash, blocksOf(e.Size))
-		return s.lost(e, base)
+	sum, err := files.Send(ctx, s, w)
+	if errors.Is(err, cluster.ErrInvalid) { // a listing of ours: the files themselves are read anew then
+		err = errors.Join(fmt.Errorf("%w: %w", cluster.ErrStale, err), c.forgetListings(s.Base, s.Known))
 	}
 	if err != nil {
+		if err = full(err); errors.Is(err, cluster.ErrRefused) { // this disk, on which the list of what was shipped is written
+			err = cluster.WithHint(err, "make some room")
+		}
 		return err
 	}
-	defer f.Close()
-	e.Blocks = make([]hash, 0, blocksOf(e.Size))
-	return s.content.each(f, e.Size, func(number int, h hash, data []byte) error {
-		e.Blocks = append(e.Blocks, h)
-		if s.holds(base, number, h) {
-			return nil
-		}
-		return s.out.block(number, h, data)
-	})
+	if memory == nil {
+		c.Unsaved.Forget(d.To) // it is on the disk now
+	} else if err := c.Unsaved.Keep(d.To, memory, c.savePath(d.To)); err != nil {
+		return full(err)
+	}
+	memory = nil
+	c.Used.Note(sum.Bytes)
+	c.Later(func(r *copystore.Record) { r.Prove(d.To, sum.Digest) }) // clients may be waiting for us
+	return nil
 }
 
-// lost ships a file that is gone as zeros of its size.
-func (s *sender) lost(e, base *entry) error {
-	for number := range e.Blocks {
-		if s.holds(base, number, zeroHash) {
-			continue
-		}
-		if err := s.out.block(number, zeroHash, nil); err != nil {
+// sendHead ships what a closed copy is at, once more or for somebody who looks. Its listing stays the
+// one that the copy is held against: what was done to the files from outside must not become what they
+// are said to be.
+func (c *copyDir) sendHead(ctx context.Context, s files.Shipment, name cluster.SnapshotName, listing lookup, w io.Writer) error {
+	if c.listed(name) {
+		s.Known = listing(name)
+		if err := files.Verify(ctx, s.Root, s.Known); err != nil {
 			return err
 		}
+	}
+	s.Save = c.sentPath()
+	defer os.Remove(s.Save)
+	if _, err := files.Send(ctx, s, w); err != nil {
+		return err
+	}
+	if now := c.Record(); now.Open || now.Head != s.Snapshot.GUID {
+		return fmt.Errorf("%w: the volume was opened while it was read", cluster.ErrConflict)
 	}
 	return nil
 }
 
-// holds reports whether the receiver has that block. What a file grows by is zeros there.
-func (s *sender) holds(base *entry, number int, h hash) bool {
-	if base == nil || base.Kind != kindFile || number >= len(base.Blocks) {
-		return h == zeroHash
+// forgetListings removes those that cannot be read. What is the receiver's stays.
+func (c *copyDir) forgetListings(paths ...string) error {
+	var errs []error
+	for _, path := range paths {
+		if filepath.Dir(path) == c.listings() {
+			errs = append(errs, removeIfThere(path))
+		}
 	}
-	return base.Blocks[number] == h
+	return errors.Join(errs...)
+}
+
+// sendBase returns the listing of what the receiver has.
+func (c *copyDir) sendBase(d volume.Delta, listing lookup) (string, error) {
+	switch {
+	case len(d.Resume) > 0 && d.Arrived == "":
+		return "", fmt.Errorf("%w: nobody says what has arrived", cluster.ErrStale)
+	case len(d.Resume) > 0:
+		return d.Arrived, nil
+	case d.From != "" && !c.listed(d.From):
+		return "", fmt.Errorf("%w: what snapshot %s held is not written down here", cluster.ErrStale, d.From)
+	case d.From != "":
+		return listing(d.From), nil
+	}
+	return "", nil
 }

@@ -1,10 +1,9 @@
 package dir
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,70 +12,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/pkg/xattr"
 	"golang.org/x/sys/unix"
-
-	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/volume"
 )
 
-// A pair is a volume that is open on one backend and shipped to another one.
-type pair struct {
-	t          *testing.T
-	id         cluster.VolumeID
-	from, to   *Backend
-	toRoot     string
-	src, dst   string
-	last       cluster.SnapshotName
-	passes     int
-	cutAfter   func() int64 // how many bytes arrive before the stream is cut; nil: all
-	lastStream int64
-}
-
-func newPair(t *testing.T) *pair {
-	t.Helper()
-	p := &pair{t: t, id: cluster.VolumeID(cluster.NewUUID()), toRoot: t.TempDir()}
-	p.from, p.to = open(t, t.TempDir()), open(t, p.toRoot)
-	p.must(p.from.Create(t.Context(), p.id, volume.Options{}))
-	path, err := p.from.Open(t.Context(), p.id, 1, "")
-	p.must(err)
-	p.src, p.dst = path, filepath.Join(p.toRoot, string(p.id), "data")
-	return p
-}
-
-func (p *pair) must(err error) {
-	p.t.Helper()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// pass ships what has changed, through as many cuts as the pair makes.
-func (p *pair) pass() {
-	p.t.Helper()
-	p.passes++
-	d := volume.Delta{Volume: p.id, From: p.last, To: cluster.SnapshotName(fmt.Sprint("pass", p.passes))}
-	_, err := p.from.Snapshot(p.t.Context(), p.id, d.To, false)
-	p.must(err)
-	for {
-		var stream bytes.Buffer
-		p.must(p.from.Send(p.t.Context(), d, &stream))
-		p.lastStream = int64(stream.Len())
-		var in io.Reader = &stream
-		if p.cutAfter != nil {
-			in = io.LimitReader(&stream, p.cutAfter())
-		}
-		if err = p.to.Receive(p.t.Context(), d, in); err == nil {
-			break
-		}
-		if p.cutAfter == nil || !errors.Is(err, errCut) {
-			p.t.Fatal(err)
-		}
-		if held, err := volume.Find(p.t.Context(), p.to, p.id); err == nil && held.Partial != nil {
-			d.Resume = held.Partial.Token
-		}
-	}
-	p.last = d.To
-}
+// blockSize is that of package files, racy how long it does not trust a stamp.
+const (
+	blockSize = 64 << 10
+	racy      = 20 * time.Millisecond
+)
 
 // same compares everything about the two trees.
 func (p *pair) same() {
@@ -106,16 +50,24 @@ func describe(t *testing.T, root string) []string {
 			if err != nil {
 				return err
 			}
-			line += fmt.Sprintf(" time %d size %d hash %x", st.Mtim.Nano(), st.Size, hashOf(content))
+			line += fmt.Sprintf(" time %d size %d hash %x", st.Mtim.Nano(), st.Size, sha256.Sum256(content))
 		case unix.S_IFDIR:
 			line += fmt.Sprintf(" time %d", st.Mtim.Nano())
 		case unix.S_IFLNK:
 			target, _ := os.Readlink(path)
-			line = fmt.Sprintf("%q link to %q owner %d:%d", name, target, st.Uid, st.Gid)
+			line = fmt.Sprintf("%q link to %q owner %d:%d time %d", name, target, st.Uid, st.Gid, st.Mtim.Nano())
 		}
-		attributes, err := xattrsOf(path)
-		if d.Type()&os.ModeSymlink == 0 && err == nil {
-			line += fmt.Sprint(" attributes ", attributes)
+		names, err := xattr.LList(path)
+		if err != nil {
+			return err
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			value, err := xattr.LGet(path, name)
+			if err != nil {
+				return err
+			}
+			line += fmt.Sprintf(" %s=%q", name, value)
 		}
 		lines = append(lines, line)
 		return nil

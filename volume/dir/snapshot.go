@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/volume/copydir"
+	"github.com/drover/drover/internal/durable"
+	"github.com/drover/drover/volume/copystore"
+	"github.com/drover/drover/volume/files"
 )
 
 // Snapshot implements volume.Backend.
@@ -21,19 +20,21 @@ func (b *Backend) Snapshot(ctx context.Context, id cluster.VolumeID, name cluste
 	if err != nil {
 		return cluster.Snapshot{}, err
 	}
-	c.Op.Lock()
+	if err := c.Lock(); err != nil {
+		return cluster.Snapshot{}, err
+	}
 	defer c.Op.Unlock()
 	record := c.Record()
 	if s, err := record.Snapshot(name); err == nil {
 		return s, nil
 	}
-	s := cluster.Snapshot{Name: name, GUID: cluster.NewUUID(), Created: time.Now().UTC(), Bytes: c.Used.Get(c.Data(), record.Open), Kept: keep}
+	s := cluster.Snapshot{Name: name, GUID: cluster.NewUUID(), Created: time.Now().UTC(), Bytes: c.Used.Last(), Kept: keep}
 	if keep {
-		if err := c.keep(ctx, name); err != nil {
+		if err := b.keep(ctx, c, name); err != nil {
 			return cluster.Snapshot{}, fmt.Errorf("snapshot %s of volume %s: %w", name, id, err)
 		}
 	}
-	return s, c.Update(func(r *copydir.Record) { r.Add(s) })
+	return s, c.Update(func(r *copystore.Record) { r.Add(s) })
 }
 
 // Drop implements volume.Backend.
@@ -45,68 +46,49 @@ func (b *Backend) Drop(_ context.Context, id cluster.VolumeID, name cluster.Snap
 	if err != nil {
 		return err
 	}
-	if err := c.Update(func(r *copydir.Record) { r.Forget(name) }); err != nil {
+	if err := c.Update(func(r *copystore.Record) { r.Forget(name) }); err != nil {
 		return err
 	}
-	return errors.Join(removeIfThere(c.manifestPath(name)), os.RemoveAll(c.keptTree(name)))
+	return errors.Join(c.removeListing(name), files.RemoveAll(c.keptTree(name)))
 }
 
 // keep copies the files as they are now, sharing their blocks where the file system can. The tree
 // appears under its name when it is whole.
-func (c *copyDir) keep(ctx context.Context, name cluster.SnapshotName) error {
+func (b *Backend) keep(ctx context.Context, c *copyDir, name cluster.SnapshotName) error {
 	final := c.keptTree(name)
-	partial := final + ".partial"
-	if err := os.RemoveAll(partial); err != nil {
+	partial := filepath.Join(c.Dir, "keeping")
+	if err := files.RemoveAll(partial); err != nil { // what a crash left of another one
 		return err
 	}
-	if err := os.MkdirAll(partial, 0o700); err != nil {
+	if err := errors.Join(durable.MkdirAll(filepath.Dir(final), 0o700), os.Mkdir(partial, 0o700)); err != nil {
 		return err
 	}
-	if err := c.copyTree(ctx, partial); err != nil {
-		return errors.Join(err, os.RemoveAll(partial))
+	err := b.room(ctx, c, partial)
+	if err == nil {
+		err = files.Copy(ctx, c.Data(), partial)
 	}
-	return os.Rename(partial, final)
+	if err == nil {
+		err = durable.Rename(partial, final)
+	}
+	if err != nil {
+		return errors.Join(full(err), files.RemoveAll(partial))
+	}
+	return nil
 }
 
-func (c *copyDir) copyTree(ctx context.Context, to string) error {
-	m, err := scan(ctx, c.Data())
-	if err != nil {
-		return err
-	}
-	t, err := openTree(to, &manifest{})
-	if err != nil {
-		return err
-	}
-	defer t.close()
-	for _, e := range m.Entries {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := t.put(e); err != nil {
-			return fmt.Errorf("%s: %w", e.Path, err)
-		}
-		if e.Kind == kindFile {
-			if err := copyContent(t.file, filepath.Join(c.Data(), e.Path)); err != nil {
-				return fmt.Errorf("%s: %w", e.Path, err)
-			}
-		}
-	}
-	return t.finish()
-}
-
-// copyContent fills a file with the content of another one, by a reflink if possible.
-func copyContent(to *os.File, from string) error {
-	source, err := os.OpenFile(from, os.O_RDONLY|noFollow, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // removed since the scan: it stays zeros
-	}
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	if unix.IoctlFileClone(int(to.Fd()), int(source.Fd())) == nil {
+// room returns cluster.ErrRefused if there is no space for a copy of the files that shares no block
+// with them.
+func (b *Backend) room(ctx context.Context, c *copyDir, near string) error {
+	if files.CanShare(near) {
 		return nil
 	}
-	_, err = io.Copy(to, source) // copy_file_range, if the kernel can
+	space, err := b.root.Space()
+	if err != nil {
+		return err
+	}
+	need, err := copystore.Allocated(ctx, c.Data())
+	if err == nil && need > space.Free {
+		err = fmt.Errorf("%w: it takes %d MiB, since files cannot share blocks here, and %d MiB are free", cluster.ErrRefused, need>>20, space.Free>>20)
+	}
 	return err
 }

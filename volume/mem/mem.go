@@ -25,22 +25,28 @@ import (
 
 // A Backend keeps volumes in memory. It implements volume.Backend.
 type Backend struct {
+	// Clock dates what it does: time.Now.
+	Clock func() time.Time
+
 	mu     sync.Mutex
 	copies map[cluster.VolumeID]*held
-	aside  map[string]time.Time // what was set aside, and when
-	trash  []*held              // what was removed, newest last
+	aside  map[string]*held // what was set aside, by the name that it is kept under
+	asides int              // counts them
+	trash  []*held          // what was removed, newest last
 }
 
 // held is a copy with its content and that of its snapshots.
 type held struct {
 	volume.Copy
 	content   map[string][]byte
+	why       string // why it was set aside
+	strayed   bool   // written after the snapshot that it is at
 	snapshots map[cluster.SnapshotName]map[string][]byte
 }
 
 // New returns an empty backend.
 func New() *Backend {
-	return &Backend{copies: map[cluster.VolumeID]*held{}, aside: map[string]time.Time{}}
+	return &Backend{copies: map[cluster.VolumeID]*held{}, aside: map[string]*held{}}
 }
 
 // Write writes a file of an open volume.
@@ -55,6 +61,61 @@ func (b *Backend) Write(id cluster.VolumeID, name string, content []byte) error 
 		c.content[name] = bytes.Clone(content)
 	}
 	return err
+}
+
+// Put writes a file of a volume that may be closed, as an application can that was left running on it.
+func (b *Backend) Put(id cluster.VolumeID, name string, content []byte) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, err := b.find(id)
+	if err == nil {
+		c.content[name] = bytes.Clone(content)
+		if c.Head != "" {
+			c.strayed = true
+		}
+	}
+	return err
+}
+
+// Lose takes a copy away, as somebody does who removes its files.
+func (b *Backend) Lose(id cluster.VolumeID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.copies, id)
+}
+
+// Reboot is what a loss of power leaves: nothing is open.
+func (b *Backend) Reboot() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.copies {
+		c.Open = false
+	}
+}
+
+// Fork returns a backend with copies of everything that this one holds.
+func (b *Backend) Fork() *Backend {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := New()
+	for id, held := range b.copies {
+		c.copies[id] = held.clone()
+	}
+	for name, held := range b.aside {
+		c.aside[name] = held.clone()
+	}
+	for _, held := range b.trash {
+		c.trash = append(c.trash, held.clone())
+	}
+	c.asides = b.asides
+	return c
+}
+
+func (c *held) clone() *held {
+	other := *c
+	other.Snapshots = slices.Clone(c.Snapshots)
+	other.content, other.snapshots = maps.Clone(c.content), maps.Clone(c.snapshots)
+	return &other
 }
 
 // Read returns the files of a volume.
@@ -78,7 +139,12 @@ func (b *Backend) find(id cluster.VolumeID) (*held, error) {
 
 // Properties implements volume.Backend.
 func (b *Backend) Properties() volume.Properties {
-	return volume.Properties{Name: "mem", Instant: true, AnyBase: true, FreeBytes: 1 << 40, TotalBytes: 1 << 40}
+	return volume.Properties{Name: "mem", Instant: true, AnyBase: true}
+}
+
+// Space implements volume.Backend.
+func (b *Backend) Space(context.Context) (volume.Space, error) {
+	return volume.Space{Free: 1 << 40, Total: 1 << 40}, nil
 }
 
 // Path implements volume.Backend: there is no such file.
@@ -117,12 +183,19 @@ func (b *Backend) create(id cluster.VolumeID, o volume.Options, content map[stri
 		return fmt.Errorf("create volume %s: %w", id, cluster.ErrExists)
 	}
 	c := b.add(id)
-	c.Role, c.Epoch, c.LimitBytes, c.content = cluster.Primary, 1, o.LimitBytes, content
+	c.Role, c.Epoch, c.MaximumSize, c.content = cluster.Primary, 1, o.MaximumSize, content
 	return nil
 }
 
+func (b *Backend) now() time.Time {
+	if b.Clock != nil {
+		return b.Clock()
+	}
+	return time.Now()
+}
+
 func (b *Backend) add(id cluster.VolumeID) *held {
-	c := &held{Copy: volume.Copy{Volume: id, Path: b.Path(id), Changed: time.Now()},
+	c := &held{Copy: volume.Copy{Volume: id, Path: b.Path(id), Changed: b.now()},
 		content: map[string][]byte{}, snapshots: map[cluster.SnapshotName]map[string][]byte{}}
 	b.copies[id] = c
 	return c
@@ -141,7 +214,7 @@ func (b *Backend) Open(_ context.Context, id cluster.VolumeID, epoch cluster.Epo
 	case c.Role == cluster.Replica && (base == "" || c.Head != base):
 		return "", fmt.Errorf("%w: open volume %s: the copy is at %q, not at %q", cluster.ErrConflict, id, c.Head, base)
 	}
-	c.Role, c.Epoch, c.Open, c.Head = cluster.Primary, epoch, true, ""
+	c.Role, c.Epoch, c.Open, c.Head, c.strayed = cluster.Primary, epoch, true, "", false
 	return c.Path, nil
 }
 
@@ -168,16 +241,18 @@ func (b *Backend) Demote(_ context.Context, id cluster.VolumeID, epoch cluster.E
 		return fmt.Errorf("%w: demote volume %s: it is open", cluster.ErrConflict, id)
 	case epoch < c.Epoch:
 		return fmt.Errorf("%w: demote volume %s: the copy has seen epoch %d", cluster.ErrStale, id, c.Epoch)
-	case c.Role == cluster.Primary && c.Head == "":
-		return &volume.Diverged{Volume: id, KeptAs: b.setAside(c)}
+	case c.Role == cluster.Primary && c.Head == "", c.strayed:
+		return &volume.Diverged{Volume: id, KeptAs: b.setAside(c, "diverged")}
 	}
-	c.Role, c.Epoch, c.Changed = cluster.Replica, epoch, time.Now()
+	c.Role, c.Epoch, c.Changed = cluster.Replica, epoch, b.now()
 	return nil
 }
 
-func (b *Backend) setAside(c *held) string {
-	name := fmt.Sprintf("mem:aside-%d", len(b.aside))
-	b.aside[name] = time.Now()
+func (b *Backend) setAside(c *held, why string) string {
+	b.asides++
+	name := fmt.Sprintf("mem:aside-%d", b.asides)
+	c.Changed, c.why = b.now(), why
+	b.aside[name] = c
 	delete(b.copies, c.Volume)
 	return name
 }
@@ -195,10 +270,10 @@ func (b *Backend) Snapshot(_ context.Context, id cluster.VolumeID, name cluster.
 			return s, nil
 		}
 	}
-	s := cluster.Snapshot{Name: name, GUID: cluster.NewUUID(), Created: time.Now().UTC(), Kept: keep}
+	s := cluster.Snapshot{Name: name, GUID: cluster.NewUUID(), Created: b.now().UTC(), Kept: keep}
 	c.Snapshots, c.snapshots[name] = append(c.Snapshots, s), maps.Clone(c.content)
 	if !c.Open && !keep {
-		c.Head = s.GUID
+		c.Head, c.strayed = s.GUID, false
 	}
 	return s, nil
 }
@@ -275,8 +350,10 @@ func (b *Backend) Receive(_ context.Context, d volume.Delta, r io.Reader) error 
 		return fmt.Errorf("%w: receive %s: this node has a primary copy", cluster.ErrConflict, d)
 	case d.From != "" && (c == nil || c.snapshots[d.From] == nil):
 		return fmt.Errorf("%w: receive %s: the copy does not hold the base", cluster.ErrStale, d)
+	case c != nil && c.strayed:
+		return &volume.Diverged{Volume: d.Volume, Common: d.From, KeptAs: b.setAside(c, "diverged")}
 	case d.From == "" && c != nil:
-		b.setAside(c)
+		b.setAside(c, "replaced")
 		c = nil
 	}
 	if c == nil {
@@ -303,7 +380,7 @@ func (b *Backend) Resize(_ context.Context, id cluster.VolumeID, bytes int64) er
 	if c == nil {
 		return fmt.Errorf("volume %s: %w on this node", id, cluster.ErrNotFound)
 	}
-	c.LimitBytes = bytes
+	c.MaximumSize = bytes
 	return nil
 }
 
@@ -317,7 +394,7 @@ func (b *Backend) Remove(_ context.Context, id cluster.VolumeID) error {
 	}
 	if c != nil {
 		b.trash = append(b.trash, c)
-		c.Changed = time.Now()
+		c.Changed = b.now()
 		delete(b.copies, id)
 	}
 	return nil
@@ -332,6 +409,18 @@ func (b *Backend) Trash(context.Context) ([]volume.Copy, error) {
 		copies = append(copies, c.Copy)
 	}
 	return copies, nil
+}
+
+// Aside implements volume.Backend.
+func (b *Backend) Aside(context.Context) ([]cluster.SetAside, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var aside []cluster.SetAside
+	for _, name := range slices.Sorted(maps.Keys(b.aside)) {
+		c := b.aside[name]
+		aside = append(aside, cluster.SetAside{Volume: c.Volume, Why: c.why, At: c.Changed, Path: name})
+	}
+	return aside, nil
 }
 
 // Restore implements volume.Backend.
@@ -355,7 +444,7 @@ func (b *Backend) Restore(_ context.Context, id cluster.VolumeID, epoch cluster.
 func (b *Backend) Purge(_ context.Context, before time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	maps.DeleteFunc(b.aside, func(_ string, put time.Time) bool { return put.Before(before) })
+	maps.DeleteFunc(b.aside, func(_ string, c *held) bool { return c.Changed.Before(before) })
 	b.trash = slices.DeleteFunc(b.trash, func(c *held) bool { return c.Changed.Before(before) })
 	return nil
 }

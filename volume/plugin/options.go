@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/nearest"
+	"github.com/drover/drover/internal/suggest"
 )
 
 // A Request is a volume as an engine asks for it. What is empty is not asked for.
@@ -76,7 +76,7 @@ func unknown(key string) error {
 	names := slices.Sorted(maps.Keys(options))
 	err := fmt.Errorf("%w: there is no option %.100q; the options are: %s, and settings of a backend such as zfs.recordsize",
 		cluster.ErrInvalid, key, strings.Join(names, ", "))
-	if near := nearest.Word(strings.ToLower(key), names); near != "" {
+	if near := suggest.Word(strings.ToLower(key), names); near != "" {
 		err = cluster.WithHint(err, fmt.Sprintf("did you mean %s?", near))
 	}
 	return err

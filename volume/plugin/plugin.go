@@ -16,7 +16,6 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -40,8 +39,9 @@ type Cluster interface {
 	Unmount(ctx context.Context, name, mount string) error
 	// Volumes returns all volumes of the cluster, as this host knows them, without waiting.
 	Volumes() []Volume
-	// Volume returns one of them. With detailed it has its Status, which may take a moment.
-	Volume(name string, detailed bool) (Volume, bool)
+	// Volume returns one of them; cluster.ErrNotFound, with what became of it, if there is none of that name.
+	// With detailed it has its Status, which may take a moment.
+	Volume(name string, detailed bool) (Volume, error)
 }
 
 // A Volume is what this host knows of one.
@@ -112,9 +112,9 @@ func (d *Driver) Get(r *docker.GetRequest) (*docker.GetResponse, error) {
 }
 
 func (d *Driver) find(name string, detailed bool) (Volume, error) {
-	v, ok := d.Cluster.Volume(name, detailed)
-	if !ok {
-		return v, fmt.Errorf("no such volume: %q is not in the cluster", name)
+	v, err := d.Cluster.Volume(name, detailed)
+	if err != nil {
+		return v, sentence("no such", "volume", err)
 	}
 	return v, nil
 }
@@ -160,9 +160,5 @@ func (d *Driver) do(what, name string, act func(context.Context) error) error {
 
 // sentence is an error with what to do about it, since the engine passes on its text alone.
 func sentence(what, name string, err error) error {
-	text := fmt.Sprintf("%s %s: %v", what, name, err)
-	if hint := cluster.Hint(err); hint != "" {
-		text += " (" + hint + ")"
-	}
-	return errors.New(text)
+	return fmt.Errorf("%s %s: %s", what, name, cluster.Told(err, nil))
 }

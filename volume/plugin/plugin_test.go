@@ -86,10 +86,12 @@ func (s *shelf) Volumes() []Volume {
 	return all
 }
 
-func (s *shelf) Volume(name string, detailed bool) (Volume, bool) {
+func (s *shelf) Volume(name string, detailed bool) (Volume, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, there := s.volumes[name]
+	if _, there := s.volumes[name]; !there {
+		return Volume{}, cluster.WithHint(fmt.Errorf("%w: it was deleted", cluster.ErrNotFound), "bring it back")
+	}
 	v := Volume{Name: name}
 	if detailed {
 		v.Status = map[string]any{"owner": "a"}
@@ -99,7 +101,7 @@ func (s *shelf) Volume(name string, detailed bool) (Volume, bool) {
 			v.Path = "/volumes/" + name
 		}
 	}
-	return v, there
+	return v, nil
 }
 
 // An engine talks to a driver as Docker does.
@@ -180,7 +182,7 @@ func TestProtocol(t *testing.T) {
 		{"get", "VolumeDriver.Get", `{"Name":"v"}`, `{"Volume":{"Name":"v","Mountpoint":"/volumes/v","Status":{"owner":"a"}}}`},
 		{"unmount", "VolumeDriver.Unmount", `{"Name":"v","ID":"1"}`, `{}`},
 		{"remove", "VolumeDriver.Remove", `{"Name":"v"}`, `{}`},
-		{"gone", "VolumeDriver.Get", `{"Name":"v"}`, `{"Err":"no such volume: \"v\" is not in the cluster"}`},
+		{"gone", "VolumeDriver.Get", `{"Name":"v"}`, `{"Err":"no such volume: it was deleted (bring it back)"}`},
 		{"mount of none", "VolumeDriver.Mount", `{"Name":"v","ID":"1"}`, `{"Err":"mount v: volume v: not found"}`},
 		{"a path for a name", "VolumeDriver.Create", `{"Name":"../etc"}`, `{"Err":"create \"../etc\": not a valid name for a volume: use letters, digits, '_', '.' and '-', starting with a letter or digit"}`},
 		{"no name", "VolumeDriver.Mount", `{}`, `{"Err":"mount \"\": not a valid name for a volume: use letters, digits, '_', '.' and '-', starting with a letter or digit"}`},

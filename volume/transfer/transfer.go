@@ -4,13 +4,15 @@
 //	theirs, err := session.Copy(ctx, id)              // what the peer holds
 //	n, err := session.Send(ctx, delta, backend, opts) // ships, verifies, resumes
 //
-// Package ssh is the real one, package pipe joins two backends in one process for tests. The
+// Package ssh is the real one, package mem joins two backends in one process for tests. The
 // package does not choose what to ship: the handoff does.
 package transfer
 
 import (
 	"context"
+	"errors"
 	"io"
+	"os"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
@@ -58,4 +60,19 @@ type Options struct {
 	// Progress, if set, is called with the number of bytes shipped so far, at most a few times
 	// a second, and once at the end.
 	Progress func(bytes int64)
+}
+
+// Spool copies what a receiver tells of a transfer that was cut into a file in dir (empty: that for
+// temporary files), for Delta.Arrived. The caller removes the file. R is closed.
+func Spool(dir string, r io.ReadCloser) (path string, err error) {
+	defer func() { err = errors.Join(err, r.Close()) }()
+	f, err := os.CreateTemp(dir, "drover-arrived-")
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(f, r)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }

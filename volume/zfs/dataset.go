@@ -29,6 +29,14 @@ const (
 	// propArriving is the snapshot that the stream received last brings. Until it is marked it is
 	// known by this.
 	propArriving = "drover:arriving"
+	// propIncoming is what a stream of files is to make: see part. While it is set, what was written after the
+	// newest snapshot counts for nothing.
+	propIncoming = "drover:incoming"
+	// propGUID and propDigest are what the sender of a snapshot that came file by file said that it is.
+	propGUID   = "drover:guid"
+	propDigest = "drover:digest"
+	// propFrozen is a time before the snapshot was made, by the clock that stamps its files.
+	propFrozen = "drover:frozen"
 	// propSnapshot marks the snapshots that Drover has made: "round", "kept" or "clone".
 	propSnapshot = "drover:snapshot"
 )
@@ -70,9 +78,16 @@ func (d *dataset) own(property string) string {
 	return ""
 }
 
-func (d *dataset) volume() cluster.VolumeID { return cluster.VolumeID(d.own(propVolume)) }
-func (d *dataset) role() cluster.Role       { return cluster.Role(d.own(propRole)) }
-func (d *dataset) discarded() bool          { return d.own(propTrash) != "" }
+// volume is the one that it is a copy of; "": it is somebody else's.
+func (d *dataset) volume() cluster.VolumeID {
+	if id := cluster.VolumeID(d.own(propVolume)); checkID(id) == nil {
+		return id
+	}
+	return ""
+}
+
+func (d *dataset) role() cluster.Role { return cluster.Role(d.own(propRole)) }
+func (d *dataset) discarded() bool    { return d.own(propTrash) != "" }
 
 // mayWrite: it was opened and not closed since. Whether it is mounted is another matter.
 func (d *dataset) mayWrite() bool { return d.own(propOpen) == "on" }
@@ -141,17 +156,21 @@ func (d *dataset) bases() []*snapshot {
 	return all
 }
 
-// purpose is what Drover has made it for, here or where it came from; "" for somebody else's.
-func (s *snapshot) purpose() string {
-	if v := s.properties[propSnapshot]; v.source == "local" || v.source == "received" {
+// said returns a property that Drover has set on the snapshot, here or where it came from; or "".
+func (s *snapshot) said(property string) string {
+	if v := s.properties[property]; v.source == "local" || v.source == "received" {
 		return v.text
 	}
 	return ""
 }
 
+// purpose is what Drover has made it for; "" for somebody else's.
+func (s *snapshot) purpose() string { return s.said(propSnapshot) }
+
 // counts: it is of use to Drover beyond this host.
 func (s *snapshot) counts() bool { return s.purpose() == forTransfer || s.purpose() == forUser }
 
+// guid is ZFS's own.
 func (s *snapshot) guid() string    { return s.properties["guid"].text }
 func (s *snapshot) foreign() bool   { return s.purpose() == "" }
 func (s *snapshot) written() int64  { return number(s.properties, "written") }
@@ -160,18 +179,30 @@ func (s *snapshot) created() int64  { return number(s.properties, "createtxg") }
 func (s *snapshot) bytes() int64    { return number(s.properties, "referenced") }
 func (s *snapshot) time() time.Time { return time.Unix(number(s.properties, "creation"), 0).UTC() }
 
+// identity is the GUID by which the cluster knows it: where it was made, or ZFS's own.
+func (s *snapshot) identity() string { return cmp.Or(s.said(propGUID), s.guid()) }
+
+// frozen is a time before it was made, by the clock that stamps its files; long before if nobody knows.
+func (s *snapshot) frozen() time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s.said(propFrozen))
+	if err != nil {
+		return time.Unix(1, 0)
+	}
+	return t
+}
+
 // noun is the snapshot as the cluster knows it.
 func (s *snapshot) noun() cluster.Snapshot {
-	return cluster.Snapshot{Name: cluster.SnapshotName(s.name), GUID: s.guid(), Created: s.time(), Bytes: s.bytes(), Kept: s.purpose() == forUser}
+	return cluster.Snapshot{Name: cluster.SnapshotName(s.name), GUID: s.identity(), Created: s.time(), Bytes: s.bytes(), Kept: s.purpose() == forUser, Digest: s.said(propDigest)}
 }
 
 // changed reports whether something was written after the newest snapshot.
 func (d *dataset) changed() bool { return d.number("written") != 0 && !d.same }
 
 // head returns the snapshot that the content is exactly at: the newest of Drover's after which
-// nothing was written, whoever else has made snapshots since.
+// nothing was written that counts, whoever else has made snapshots since.
 func (d *dataset) head() *snapshot {
-	if d.mayWrite() || d.changed() {
+	if d.mayWrite() || d.changed() && d.own(propIncoming) == "" {
 		return nil
 	}
 	for _, s := range slices.Backward(d.snapshots) {
@@ -188,7 +219,7 @@ func (d *dataset) head() *snapshot {
 // copyOf is a dataset as the contract shows it.
 func (b *Backend) copyOf(d *dataset, all *inventory) volume.Copy {
 	c := volume.Copy{Volume: d.volume(), Role: d.role(), Epoch: d.epoch(), Open: d.openAt(b.Path(d.volume())), Unclosed: d.mayWrite() && !d.openAt(b.Path(d.volume())),
-		Path: b.Path(d.volume()), UsedBytes: d.number("referenced"), LimitBytes: d.number("refquota"),
+		Path: b.Path(d.volume()), UsedBytes: d.number("referenced"), MaximumSize: d.number("refquota"),
 		Changed: d.when(propChanged), Rollback: d.own(propRollback),
 		Labels: &volume.Labels{Name: d.own(propName), Application: cluster.AppName(d.own(propApplication))}}
 	for _, s := range d.snapshots {
@@ -202,7 +233,7 @@ func (b *Backend) copyOf(d *dataset, all *inventory) volume.Copy {
 		}
 	}
 	if head := d.head(); head != nil {
-		c.Head = head.guid()
+		c.Head = head.identity()
 	}
 	c.Partial = d.partial
 	if d.locked() {

@@ -11,10 +11,12 @@ import (
 // The kinds of failure of ZFS's programs that something is done about. Each is also one of the
 // cluster's kinds.
 var (
-	errNoSpace  = fmt.Errorf("%w: out of space", cluster.ErrUnavailable)
+	errNoSpace  = fmt.Errorf("%w: out of space", cluster.ErrRefused)
 	errBusy     = fmt.Errorf("%w: busy", cluster.ErrConflict)
 	errModified = fmt.Errorf("%w: the copy was written after its last snapshot", cluster.ErrConflict)
-	errCut      = errors.New("the stream was cut")
+	// errOtherBase: what has the name of the base is another snapshot to ZFS.
+	errOtherBase = fmt.Errorf("%w: its base is another one", cluster.ErrStale)
+	errCut       = errors.New("the stream was cut")
 )
 
 // kinds tells the kind of a failure by what the programs say. They have no codes; the texts are
@@ -37,7 +39,7 @@ var kinds = []struct {
 	{"cannot resume send", cluster.ErrStale},
 	{"no longer exists", cluster.ErrStale},
 	{"not an earlier snapshot", cluster.ErrStale},
-	{"not match incremental source", cluster.ErrStale},
+	{"not match incremental source", errOtherBase},
 	{"has been modified", errModified},
 	{"dataset is busy", errBusy},
 	{"target is busy", errBusy},
@@ -50,6 +52,9 @@ var kinds = []struct {
 	{"encryption key", cluster.ErrConflict},
 	{"encryption root", cluster.ErrRefused},
 	{"permission denied", cluster.ErrForbidden},
+	{"name is too long", cluster.ErrInvalid},
+	{"invalid character", cluster.ErrInvalid},
+	{"empty component", cluster.ErrInvalid},
 	{"invalid property", cluster.ErrInvalid},
 	{"bad property list", cluster.ErrInvalid},
 	{"cannot set property", cluster.ErrInvalid},

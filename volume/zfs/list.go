@@ -3,6 +3,7 @@ package zfs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // listed are the properties that are read of everything below the root.
 var listed = strings.Join([]string{"guid", "createtxg", "creation", "referenced", "used", "available", "written", "refquota", "mounted",
 	"receive_resume_token", "mountpoint", "encryption", "keystatus", "origin", "clones", propVolume, propRole, propEpoch, propOpen, propChanged, propName,
-	propApplication, propRollback, propTrash, propSince, propOwner, propArriving, propSnapshot}, ",")
+	propApplication, propRollback, propTrash, propSince, propOwner, propArriving, propIncoming, propSnapshot, propGUID, propDigest, propFrozen}, ",")
 
 // An inventory is everything below the root, as of one moment.
 type inventory struct {
@@ -57,6 +58,11 @@ func (b *Backend) ask(ctx context.Context) (*inventory, error) {
 	}
 	at := time.Now()
 	all, err := b.read(ctx, b.root, listed)
+	if errors.Is(err, cluster.ErrNotFound) { // somebody has destroyed it by hand
+		if err = b.makeContainers(ctx); err == nil {
+			all, err = b.read(ctx, b.root, listed)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +91,15 @@ func (b *Backend) read(ctx context.Context, root, properties string) (*inventory
 		d.partial, d.same = partialOf(ctx, d), b.unchanged(ctx, d)
 	}
 	return all, nil
+}
+
+// one asks for a dataset as it is now.
+func (b *Backend) one(ctx context.Context, name string) (*dataset, error) {
+	all, err := b.read(ctx, name, listed)
+	if err != nil {
+		return nil, err
+	}
+	return all.datasets[0], nil
 }
 
 // parse reads what `zfs get` printed: a line per dataset, snapshot or bookmark and property.
@@ -171,6 +186,6 @@ func (i *inventory) has(name string) bool {
 }
 
 // space is how much of the pool there is for volumes.
-func (i *inventory) space() volume.Properties {
-	return volume.Properties{FreeBytes: i.free, TotalBytes: i.free + i.used}
+func (i *inventory) space() volume.Space {
+	return volume.Space{Free: i.free, Total: i.free + i.used}
 }

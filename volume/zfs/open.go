@@ -2,19 +2,12 @@ package zfs
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
-	"github.com/drover/drover/volume/inuse"
 )
 
 // Open implements volume.Backend. That it may be written is on record before it can be.
@@ -24,17 +17,22 @@ func (b *Backend) Open(ctx context.Context, id cluster.VolumeID, epoch cluster.E
 	if err == nil {
 		err = mayOpen(d, epoch, base)
 	}
+	if err == nil && d.role() == cluster.Replica && d.own(propIncoming) != "" {
+		if _, err = b.discard(ctx, d.name); err == nil { // what has come after its head
+			d, err = b.one(ctx, d.name)
+		}
+	}
 	if err != nil {
 		return "", fmt.Errorf("open volume %s: %w", id, err)
 	}
 	properties := map[string]string{propOpen: "on"}
 	if d.role() != cluster.Primary || d.epoch() != epoch {
 		properties[propRole], properties[propEpoch] = string(cluster.Primary), strconv.FormatUint(uint64(epoch), 10)
-		properties[propChanged], properties["readonly"] = stamp(), "off"
+		properties[propChanged], properties["readonly"], properties[propIncoming] = stamp(), "off", ""
 	}
 	if at := d.properties["mountpoint"].text; at != b.Path(id) {
 		properties["mountpoint"] = b.Path(id) // the agent was given another mount root
-		if err := d.unmount(); err != nil {
+		if err := b.unmount(ctx, d); err != nil {
 			return "", fmt.Errorf("open volume %s: %w", id, err)
 		}
 	}
@@ -54,7 +52,7 @@ func (b *Backend) Open(ctx context.Context, id cluster.VolumeID, epoch cluster.E
 func mayOpen(d *dataset, epoch cluster.Epoch, base string) error {
 	at := ""
 	if head := d.head(); head != nil {
-		at = head.guid()
+		at = head.identity()
 	}
 	switch {
 	case epoch < d.epoch():
@@ -93,68 +91,6 @@ func (b *Backend) mount(ctx context.Context, d *dataset) error {
 	return zfs(ctx, "inherit", propOwner, d.name)
 }
 
-// clearPlace makes the directory to mount at. What somebody wrote there while the volume was not
-// mounted would be hidden by it, and is kept under another name.
-func clearPlace(at string) error {
-	err := os.Remove(at)
-	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) {
-		err = os.Rename(at, fmt.Sprintf("%s.foreign.%d", at, time.Now().UnixNano()))
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(at), 0o711); err != nil {
-		return err
-	}
-	return os.Mkdir(at, 0o711)
-}
-
-// unmount ends the use of the files at a place, or says who uses them. One process in a container
-// is enough to go on writing after an unmount here, so all are looked for first.
-func unmount(at string) error {
-	if user := inuse.By(at); user != "" {
-		return fmt.Errorf("%w: in use by %s", cluster.ErrConflict, user)
-	}
-	err := unix.Unmount(at, 0)
-	if errors.Is(err, unix.EBUSY) {
-		return fmt.Errorf("%w: unmount %s: busy; a process has a file or its working directory there", cluster.ErrConflict, at)
-	}
-	return os.NewSyscallError("unmount "+at, err)
-}
-
-// unmount ends the use of a dataset that is mounted.
-func (d *dataset) unmount() error {
-	if !d.mounted() {
-		return nil
-	}
-	if err := unmount(d.properties["mountpoint"].text); err != nil {
-		return err
-	}
-	d.properties["mounted"] = value{"no", "-"}
-	return nil
-}
-
-// replay mounts a copy once that was open when the host lost its power. ZFS has the last writes that
-// were acknowledged in its log then, and they come into the content, and into snapshots, by a mount;
-// one for reading is enough.
-func (b *Backend) replay(ctx context.Context, d *dataset) error {
-	if !d.mayWrite() || d.mounted() {
-		return nil
-	}
-	at := d.properties["mountpoint"].text
-	err := clearPlace(at)
-	if err == nil {
-		err = zfs(ctx, "mount", "-o", "ro", d.name)
-	}
-	if err == nil {
-		err = unmount(at)
-	}
-	if err != nil {
-		return fmt.Errorf("mount it once, for what its log may hold: %w", err)
-	}
-	return nil
-}
-
 // Close implements volume.Backend.
 func (b *Backend) Close(ctx context.Context, id cluster.VolumeID) error {
 	defer b.hold(id)()
@@ -169,10 +105,10 @@ func (b *Backend) Close(ctx context.Context, id cluster.VolumeID) error {
 }
 
 func (b *Backend) close(ctx context.Context, d *dataset) error {
-	if err := b.replay(ctx, d); err != nil {
-		return err
+	if !d.mayWrite() && !d.mounted() {
+		return nil
 	}
-	if err := d.unmount(); err != nil {
+	if err := b.unmount(ctx, d); err != nil {
 		return err
 	}
 	if !d.mayWrite() {

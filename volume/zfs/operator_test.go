@@ -39,7 +39,7 @@ func TestAdopt(t *testing.T) {
 	refused("not in pool", "other/db")
 	refused("Drover's own", pool+"/drover")
 	refused("refquota=", pool+"/db")
-	o.LimitBytes = 100 << 20
+	o.MaximumSize = 100 << 20
 	command(t, "zfs", "create", "-o", "mountpoint=none", pool+"/db/child")
 	refused("below it", pool+"/db")
 	command(t, "zfs", "destroy", pool+"/db/child")
@@ -52,7 +52,7 @@ func TestAdopt(t *testing.T) {
 
 	p.must(b.Adopt(t.Context(), id, o, pool+"/db"))
 	p.want(b.Adopt(t.Context(), id, o, pool+"/db"), cluster.ErrExists)
-	if c := p.copy(b); c.Open || c.Role != cluster.Primary || c.LimitBytes != 100<<20 || len(c.Snapshots) != 0 {
+	if c := p.copy(b); c.Open || c.Role != cluster.Primary || c.MaximumSize != 100<<20 || len(c.Snapshots) != 0 {
 		t.Errorf("an adopted copy is %+v", c)
 	}
 	p.open(b, 1, "")
@@ -210,7 +210,7 @@ func TestALogIsNoChange(t *testing.T) {
 	}
 }
 
-// TestAFullPool: what does not fit is refused, is tried again later, and costs nothing that was there.
+// TestAFullPool: what does not fit is refused, as with every backend, and costs nothing that was there.
 func TestAFullPool(t *testing.T) {
 	a, b := place(t, pool(t, 256)), place(t, pool(t, 80))
 	p := &pair{t: t, id: cluster.VolumeID(cluster.NewUUID()), a: a, b: b}
@@ -222,7 +222,7 @@ func TestAFullPool(t *testing.T) {
 	p.write(a, "more", random(60<<20))
 	p.snapshot(a, "s2")
 	d, stream := p.stream("s1", "s2")
-	p.want(b.Receive(t.Context(), d, bytes.NewReader(stream.Bytes())), cluster.ErrUnavailable)
+	p.want(b.Receive(t.Context(), d, bytes.NewReader(stream.Bytes())), cluster.ErrRefused)
 	after := p.copy(b)
 	if after.Head != before.Head || len(after.Snapshots) != 1 {
 		t.Errorf("the copy was %+v, and is %+v", before, after)

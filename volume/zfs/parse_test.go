@@ -32,7 +32,7 @@ func TestParse(t *testing.T) {
 	}
 	b := &Backend{o: Options{MountRoot: "/m"}}
 	c := b.copyOf(d, all)
-	if c.Volume != id || c.Role != cluster.Primary || c.Epoch != 3 || !c.Open || c.LimitBytes != 200<<20 || c.Labels.Name != "pgdata" ||
+	if c.Volume != id || c.Role != cluster.Primary || c.Epoch != 3 || !c.Open || c.MaximumSize != 200<<20 || c.Labels.Name != "pgdata" ||
 		c.Labels.Application != "db" || c.Changed.IsZero() || c.Head != "" || c.Path != "/m/"+string(id) {
 		t.Errorf("the copy is %+v", c)
 	}
@@ -83,8 +83,9 @@ func TestHead(t *testing.T) {
 
 // TestOnlyWhatWasSetHereCounts: streams bring the sender's properties, and children inherit.
 func TestOnlyWhatWasSetHereCounts(t *testing.T) {
-	for source, want := range map[string]cluster.VolumeID{"local": "x", "received": "", "inherited from tank": "", "-": ""} {
-		d := &dataset{properties: map[string]value{propVolume: {"x", source}}}
+	const id = "8b9f3c52-6f0f-4a43-9a52-0d7a4f4f3c11"
+	for source, want := range map[string]cluster.VolumeID{"local": id, "received": "", "inherited from tank": "", "-": ""} {
+		d := &dataset{properties: map[string]value{propVolume: {id, source}}}
 		if got := d.volume(); got != want {
 			t.Errorf("from %s: %q, want %q", source, got, want)
 		}

@@ -65,10 +65,8 @@ func (b *Backend) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{b.root, b.trash()} {
-		if err := makeContainer(ctx, name); err != nil {
-			return err
-		}
+	if err := b.makeContainers(ctx); err != nil {
+		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -80,6 +78,16 @@ func (b *Backend) features() *features {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.probed
+}
+
+// makeContainers makes the root and the trash, if they are not there.
+func (b *Backend) makeContainers(ctx context.Context) error {
+	for _, name := range []string{b.root, b.trash()} {
+		if err := makeContainer(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // makeContainer makes a dataset that holds others and no files, if it is not there.

@@ -25,7 +25,7 @@ var errChanged = errors.New("something was written")
 // end tells. What was found is remembered until something else is counted.
 func (b *Backend) unchanged(ctx context.Context, d *dataset) bool {
 	newest := d.newest()
-	if newest == nil || d.mayWrite() || d.mounted() || d.number("written") == 0 {
+	if newest == nil || d.own(propIncoming) != "" || d.mayWrite() || d.mounted() || d.number("written") == 0 {
 		return false
 	}
 	now := fmt.Sprint(newest.guid(), " ", d.number("written"))

@@ -8,16 +8,18 @@ import (
 	"strings"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/internal/feed"
+	"github.com/drover/drover/internal/widepipe"
 	"github.com/drover/drover/volume"
 )
 
-// Send implements volume.Backend. The stream is ZFS's own, with the properties of the dataset; any
-// `zfs receive` takes it.
+// Send implements volume.Backend. Unless it is to be one of files, the stream is ZFS's own, with the
+// properties of the dataset; any `zfs receive` takes it.
 func (b *Backend) Send(ctx context.Context, d volume.Delta, w io.Writer) error {
-	args, err := b.sendArgs(ctx, d)
-	if err == nil {
-		err = b.send(ctx, args, w)
+	var err error
+	if d.Files {
+		err = b.sendFiles(ctx, d, w)
+	} else {
+		err = b.sendNative(ctx, d, w)
 	}
 	if err != nil {
 		return fmt.Errorf("send %s: %w", d, err)
@@ -25,8 +27,12 @@ func (b *Backend) Send(ctx context.Context, d volume.Delta, w io.Writer) error {
 	return nil
 }
 
-func (b *Backend) send(ctx context.Context, args []string, w io.Writer) error {
-	out, in, err := feed.Pipe()
+func (b *Backend) sendNative(ctx context.Context, d volume.Delta, w io.Writer) error {
+	args, err := b.sendArgs(ctx, d)
+	if err != nil {
+		return err
+	}
+	out, in, err := widepipe.Pipe()
 	if err != nil {
 		return err
 	}
@@ -37,7 +43,7 @@ func (b *Backend) send(ctx context.Context, args []string, w io.Writer) error {
 		defer in.Close()
 		sent <- stream(ctx, nil, in, "zfs", append([]string{"send"}, args...)...)
 	}()
-	_, copyErr := feed.Copy(w, out)
+	_, copyErr := widepipe.Copy(w, out)
 	out.Close() // a program that still writes does so for nobody
 	if copyErr != nil {
 		cancel()
@@ -51,9 +57,6 @@ func (b *Backend) send(ctx context.Context, args []string, w io.Writer) error {
 // encrypted ones raw (-w), and the properties (-p) unless the base is a bookmark, from which ZFS can't
 // send them; the round after brings them.
 func (b *Backend) sendArgs(ctx context.Context, d volume.Delta) ([]string, error) {
-	if d.Files {
-		return nil, fmt.Errorf("%w: the zfs backend ships to zfs only", cluster.ErrUnsupported)
-	}
 	here, err := b.find(ctx, d.Volume)
 	if err != nil {
 		return nil, err
@@ -89,8 +92,12 @@ func (b *Backend) sendArgs(ctx context.Context, d volume.Delta) ([]string, error
 	return append(args, here.name+"@"+string(d.To)), nil
 }
 
-// Estimate implements volume.Estimator: ZFS knows it without reading the data.
+// Estimate implements volume.Estimator: ZFS knows it without reading the data. File by file it comes to
+// about the same.
 func (b *Backend) Estimate(ctx context.Context, d volume.Delta) (int64, error) {
+	if d.Files {
+		d.Resume = nil
+	}
 	args, err := b.sendArgs(ctx, d)
 	if err != nil {
 		return 0, err

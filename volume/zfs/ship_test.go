@@ -104,7 +104,7 @@ func random(n int) []byte {
 
 // TestPropertiesMove: a dataset is on the target what it was on the source.
 func TestPropertiesMove(t *testing.T) {
-	p := newPair(t, volume.Options{LimitBytes: 256 << 20, Profile: cluster.ProfileDatabase, Labels: volume.Labels{Name: "pgdata", Application: "db"},
+	p := newPair(t, volume.Options{MaximumSize: 256 << 20, Profile: cluster.ProfileDatabase, Labels: volume.Labels{Name: "pgdata", Application: "db"},
 		Settings: map[string]string{"quota": "300M", "org.example:tier": "gold", "compression": "zstd"}})
 	if name := p.a.root + "/pgdata"; property(t, name, "drover:application") != "db" || property(t, name, "recordsize") != "16384" {
 		t.Error("a new dataset is not what it was asked to be")
@@ -121,7 +121,7 @@ func TestPropertiesMove(t *testing.T) {
 	if property(t, p.a.root+"/pgdata", "readonly") != "on" || property(t, p.a.root+"/pgdata", "mounted") != "no" {
 		t.Error("the replica could be written")
 	}
-	if c := p.copy(p.b); c.LimitBytes != 256<<20 || c.Labels.Name != "pgdata" {
+	if c := p.copy(p.b); c.MaximumSize != 256<<20 || c.Labels.Name != "pgdata" {
 		t.Errorf("the copy is %+v", c)
 	}
 	for _, node := range []*Backend{p.a, p.b} {

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"time"
 
 	gozfs "github.com/mistifyio/go-zfs/v4"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/volume/inuse"
 )
 
 // holdTag is the tag by which a base is held, so that no clean-up of snapshots takes it away.
@@ -18,6 +19,9 @@ const holdTag = "drover"
 // Snapshot implements volume.Backend. One that is made for a transfer is held: it is the base of the
 // next.
 func (b *Backend) Snapshot(ctx context.Context, id cluster.VolumeID, name cluster.SnapshotName, keep bool) (cluster.Snapshot, error) {
+	if err := checkSnapshot(name); err != nil {
+		return cluster.Snapshot{}, err
+	}
 	defer b.hold(id)()
 	d, err := b.find(ctx, id)
 	if err != nil {
@@ -29,6 +33,11 @@ func (b *Backend) Snapshot(ctx context.Context, id cluster.VolumeID, name cluste
 		}
 		return s.noun(), nil
 	}
+	if d.mounted() {
+		if err := inuse.NothingMounted(b.Path(id)); err != nil {
+			return cluster.Snapshot{}, fmt.Errorf("make snapshot %s: %w", name, err)
+		}
+	}
 	if err := b.replay(ctx, d); err != nil {
 		return cluster.Snapshot{}, err
 	}
@@ -36,23 +45,39 @@ func (b *Backend) Snapshot(ctx context.Context, id cluster.VolumeID, name cluste
 	if keep {
 		purpose = forUser
 	}
-	full := d.name + "@" + string(name)
-	if err := zfs(ctx, "snapshot", "-o", propSnapshot+"="+purpose, full); err != nil {
-		return cluster.Snapshot{}, fmt.Errorf("make snapshot %s: %w", name, err)
-	}
-	s, err := snapshotAt(ctx, full)
-	if err == nil && !keep {
-		err = keepBase(ctx, full)
-	}
+	s, err := take(ctx, d.name+"@"+string(name), map[string]string{propSnapshot: purpose})
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("make snapshot %s: %w", name, err)
 	}
 	return s.noun(), nil
 }
 
+// clockTick is more than the clock that files are stamped with may be behind.
+const clockTick = 100 * time.Millisecond
+
+// take makes a snapshot with properties, and holds one that is the base of what comes next.
+func take(ctx context.Context, full string, properties map[string]string) (*snapshot, error) {
+	properties[propFrozen] = time.Now().Add(-clockTick).UTC().Format(time.RFC3339Nano)
+	args := []string{"snapshot"}
+	for _, assignment := range assignments(properties) {
+		args = append(args, "-o", assignment)
+	}
+	if err := zfs(ctx, append(args, full)...); err != nil {
+		return nil, err
+	}
+	s, err := snapshotAt(ctx, full)
+	if err == nil && properties[propSnapshot] == forTransfer {
+		err = keepBase(ctx, full)
+	}
+	return s, err
+}
+
+// snapshotProperties are those of Drover's on snapshots.
+var snapshotProperties = []string{propSnapshot, propGUID, propDigest, propFrozen}
+
 // snapshotAt reads one snapshot, by its whole name.
 func snapshotAt(ctx context.Context, full string) (*snapshot, error) {
-	out, err := run(ctx, "zfs", "get", "-Hp", "-o", "name,property,value,source", "guid,createtxg,creation,referenced,written,clones,"+propSnapshot, full)
+	out, err := run(ctx, "zfs", "get", "-Hp", "-o", "name,property,value,source", "guid,createtxg,creation,referenced,written,clones,"+strings.Join(snapshotProperties, ","), full)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +121,9 @@ func (b *Backend) Drop(ctx context.Context, id cluster.VolumeID, name cluster.Sn
 	if s == nil || !s.counts() {
 		return nil
 	}
-	if s.purpose() == forTransfer && b.bookmarks(d) {
+	// To others, one that came file by file is known by what no bookmark can tell.
+	stays := s.purpose() == forTransfer && b.bookmarks(d) && s.identity() == s.guid()
+	if stays {
 		if err := b.bookmark(ctx, d, s); err != nil {
 			return fmt.Errorf("drop snapshot %s: %w", name, err)
 		}
@@ -108,6 +135,9 @@ func (b *Backend) Drop(ctx context.Context, id cluster.VolumeID, name cluster.Sn
 	}
 	if err != nil {
 		return fmt.Errorf("drop snapshot %s: %w", name, err)
+	}
+	if !stays {
+		b.forgetListing(d, s)
 	}
 	return nil
 }
@@ -140,6 +170,7 @@ func (b *Backend) bookmark(ctx context.Context, d *dataset, s *snapshot) error {
 		if err := zfs(ctx, "destroy", d.name+"#"+bookmarkPrefix+old.name); err != nil {
 			return err
 		}
+		b.forgetListing(d, old)
 	}
 	return nil
 }
@@ -160,98 +191,5 @@ func (b *Backend) destroy(ctx context.Context, full string) error {
 			return fmt.Errorf("%w; it is held: %s", err, strings.Join(strings.Fields(holders), " "))
 		}
 	}
-	return err
-}
-
-// Rollback implements volume.Rollbacker. Until the wish is on record it can be done again, because
-// nothing writes before the next Open.
-func (b *Backend) Rollback(ctx context.Context, id cluster.VolumeID, to cluster.SnapshotName, wish string) error {
-	defer b.hold(id)()
-	d, err := b.find(ctx, id)
-	if err == nil {
-		err = b.rollback(ctx, d, to, wish)
-	}
-	if err != nil {
-		return fmt.Errorf("roll volume %s back to snapshot %s: %w", id, to, err)
-	}
-	return nil
-}
-
-func (b *Backend) rollback(ctx context.Context, d *dataset, to cluster.SnapshotName, wish string) error {
-	i := slices.IndexFunc(d.snapshots, func(s *snapshot) bool { return s.name == string(to) && s.counts() })
-	switch {
-	case d.own(propRollback) == wish:
-		return nil
-	case d.mayWrite() || d.mounted():
-		return fmt.Errorf("%w: it is open", cluster.ErrConflict)
-	case d.role() != cluster.Primary:
-		return fmt.Errorf("%w: the copy is a replica", cluster.ErrConflict)
-	case i < 0:
-		return cluster.ErrNotFound
-	}
-	later := d.snapshots[i+1:]
-	if other := d.othersAfter(d.snapshots[i]); other != "" {
-		return fmt.Errorf("%w: %s is later, and Drover has not made it: destroy it, or choose another snapshot", cluster.ErrConflict, other)
-	}
-	if err := b.mayGo(ctx, d, later); err != nil {
-		return err
-	}
-	for _, s := range slices.Backward(later) {
-		if err := b.destroy(ctx, d.name+"@"+s.name); err != nil {
-			return err
-		}
-	}
-	// -r is for bookmarks that are later; there are no snapshots that are.
-	err := library(ctx, func() error {
-		return (&gozfs.Dataset{Name: d.name + "@" + string(to), Type: gozfs.DatasetSnapshot}).Rollback(true)
-	})
-	if err != nil {
-		return err
-	}
-	return set(ctx, d.name, map[string]string{propRollback: wish})
-}
-
-// mayGo looks, before the first of them is destroyed, whether snapshots can be.
-func (b *Backend) mayGo(ctx context.Context, d *dataset, later []*snapshot) error {
-	args := []string{"holds", "-H"}
-	for _, s := range later {
-		if clones := s.clones(); clones != "" {
-			return fmt.Errorf("%w: %s@%s is later, and %s is a clone of it: remove that first", cluster.ErrConflict, d.name, s.name, clones)
-		}
-		args = append(args, d.name+"@"+s.name)
-	}
-	if len(later) == 0 {
-		return nil
-	}
-	held, err := run(ctx, "zfs", args...)
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(held) {
-		if fields := strings.Split(line, "\t"); len(fields) > 1 && fields[1] != holdTag {
-			return fmt.Errorf("%w: %s is later, and held by %s: zfs release it first", cluster.ErrConflict, fields[0], fields[1])
-		}
-	}
-	return nil
-}
-
-// othersAfter names a snapshot or bookmark of somebody else's that is later than s, or returns "".
-func (d *dataset) othersAfter(s *snapshot) string {
-	for _, other := range d.snapshots {
-		if other.created() > s.created() && other.foreign() {
-			return d.name + "@" + other.name
-		}
-	}
-	for _, other := range d.bookmarks {
-		if other.created() > s.created() && !strings.HasPrefix(other.name, bookmarkPrefix) {
-			return d.name + "#" + other.name
-		}
-	}
-	return ""
-}
-
-// Flush implements volume.Flusher.
-func (b *Backend) Flush(ctx context.Context, _ cluster.VolumeID) error {
-	_, err := run(ctx, "zpool", "sync", b.pool())
 	return err
 }

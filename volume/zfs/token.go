@@ -15,7 +15,7 @@ import (
 func partialOf(ctx context.Context, d *dataset) *volume.Partial {
 	token := d.token()
 	if token == "" {
-		return nil
+		return d.part()
 	}
 	in := contentsOf(ctx, token)
 	_, to, _ := strings.Cut(in["toname"], "@")

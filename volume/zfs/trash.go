@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,9 +27,14 @@ func (b *Backend) setAside(ctx context.Context, d *dataset, why string) (string,
 		return "", err
 	}
 	b.changed()
-	name := path.Join(b.trash(), fmt.Sprintf("%s.%s.%s", path.Base(d.name), why, now.Format("20060102T150405.000")))
-	if err := rename(ctx, d.name, name); err != nil {
-		return "", err
+	err := makeContainer(ctx, b.trash()) // somebody may have tidied up
+	name := trashName(b.trash(), d.name, why, now.Format("20060102T150405.000"))
+	if err == nil {
+		err = rename(ctx, d.name, name)
+	}
+	if err != nil {
+		b.o.Log.Warn("a copy that was put away stays where it is", "dataset", d.name, "error", err)
+		return d.name, nil
 	}
 	return name, nil
 }
@@ -71,7 +74,7 @@ func (b *Backend) discarded(ctx context.Context) ([]*dataset, *inventory, error)
 	return found, all, nil
 }
 
-// Trash implements volume.Backend.
+// Trash implements volume.Trasher.
 func (b *Backend) Trash(ctx context.Context) ([]volume.Copy, error) {
 	found, all, err := b.discarded(ctx)
 	if err != nil {
@@ -88,7 +91,22 @@ func (b *Backend) Trash(ctx context.Context) ([]volume.Copy, error) {
 	return copies, nil
 }
 
-// Restore implements volume.Backend.
+// Aside implements volume.Trasher.
+func (b *Backend) Aside(ctx context.Context) ([]cluster.SetAside, error) {
+	found, _, err := b.discarded(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list what was set aside: %w", err)
+	}
+	var aside []cluster.SetAside
+	for _, d := range found {
+		if why := d.own(propTrash); why != removed {
+			aside = append(aside, cluster.SetAside{Volume: d.volume(), Why: why, At: d.when(propSince), Path: d.name, Bytes: d.number("referenced")})
+		}
+	}
+	return aside, nil
+}
+
+// Restore implements volume.Trasher.
 func (b *Backend) Restore(ctx context.Context, id cluster.VolumeID, epoch cluster.Epoch) error {
 	defer b.hold(id)()
 	switch _, err := b.find(ctx, id); {
@@ -111,7 +129,7 @@ func (b *Backend) Restore(ctx context.Context, id cluster.VolumeID, epoch cluste
 
 // bringBack takes a primary copy out of the trash.
 func (b *Backend) bringBack(ctx context.Context, d *dataset) error {
-	home, err := b.free(ctx, d.volume(), d.own(propName))
+	home, err := b.free(ctx, d.volume(), d.own(propName), "")
 	if err != nil {
 		return err
 	}
@@ -128,7 +146,7 @@ func (b *Backend) bringBack(ctx context.Context, d *dataset) error {
 	return zfs(ctx, "inherit", propTrash, home)
 }
 
-// Purge implements volume.Backend.
+// Purge implements volume.Trasher.
 func (b *Backend) Purge(ctx context.Context, before time.Time) error {
 	found, _, err := b.discarded(ctx)
 	if err != nil {
@@ -173,6 +191,9 @@ func (b *Backend) purge(ctx context.Context, d *dataset) error {
 	}
 	if err := zfs(ctx, "destroy", "-r", d.name); err != nil {
 		return fmt.Errorf("purge %s: %w", d.name, err)
+	}
+	for _, s := range append(now.datasets[0].snapshots, now.datasets[0].bases()...) {
+		b.forgetListing(d, s)
 	}
 	// After a clone took over, the dataset hung on a snapshot of the clone's.
 	return errors.Join(b.forgetOrigin(ctx, d.properties["origin"].text), b.forgetOrigin(ctx, now.datasets[0].properties["origin"].text))
@@ -221,40 +242,4 @@ func (b *Backend) forgetOrigin(ctx context.Context, origin string) error {
 		return err
 	}
 	return b.destroy(ctx, origin)
-}
-
-// Resize implements volume.Backend.
-func (b *Backend) Resize(ctx context.Context, id cluster.VolumeID, bytes int64) error {
-	defer b.hold(id)()
-	d, err := b.find(ctx, id)
-	if err != nil {
-		return err
-	}
-	limit := "none"
-	if bytes > 0 {
-		limit = strconv.FormatInt(bytes, 10)
-	}
-	return set(ctx, d.name, map[string]string{"refquota": limit})
-}
-
-// Label implements volume.Labeler. A name that somebody else's dataset has is shown as a property only.
-func (b *Backend) Label(ctx context.Context, id cluster.VolumeID, l volume.Labels) error {
-	defer b.hold(id)()
-	d, err := b.find(ctx, id)
-	if err != nil {
-		return err
-	}
-	if l.Name != "" && l.Name != d.own(propName) {
-		home, err := b.free(ctx, id, l.Name)
-		if err != nil {
-			return err
-		}
-		if home != d.name {
-			if err := rename(ctx, d.name, home); err != nil {
-				return err
-			}
-			d.name = home
-		}
-	}
-	return set(ctx, d.name, map[string]string{propName: l.Name, propApplication: string(l.Application)})
 }

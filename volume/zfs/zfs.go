@@ -15,7 +15,11 @@
 //	drover:role         primary or replica
 //	drover:epoch        the highest epoch that the copy has seen
 //	drover:open         on while applications may write
+//	drover:incoming     the snapshot that a stream of files is to make; until then nothing of it counts
 //	drover:name, drover:application, drover:changed, drover:rollback, drover:trash
+//
+// and in those of its snapshots: drover:snapshot says what one is for, drover:guid who it is where it
+// came file by file, drover:digest what both sides have summed up, drover:frozen from when it may be.
 //
 // Only values that were set here count: streams bring those of the sender along, and children
 // inherit those of their parents. Identity is the GUID of a snapshot, order is createtxg. Whether a
@@ -24,7 +28,11 @@
 // Snapshots that Drover did not make are left alone and are never a base. A dataset whose volume
 // is a replica is readonly, canmount=noauto and not mounted.
 //
-// The package needs root and OpenZFS 0.8 or later. A transfer that is cut goes on by its resume token.
+// Between two of this kind a transfer is ZFS's own stream, and one that is cut goes on by its resume
+// token. To and from backends of other kinds, and where ZFS does not know the base as its own on both
+// sides, it goes file by file; one that is cut then starts again.
+//
+// The package needs root and OpenZFS 0.8 or later.
 package zfs
 
 import (
@@ -50,6 +58,9 @@ type Options struct {
 	Dir string
 	// MountRoot is where volumes are mounted under their ids; empty: below Dir.
 	MountRoot string
+	// Private lets nobody but root reach the volumes by their paths, for containers: they get them
+	// mounted. A mount root that is there already and not below Dir stays as it is.
+	Private bool
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -88,14 +99,17 @@ func Open(root string, o Options) (*Backend, error) {
 	if err := available(); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{o.Dir, o.MountRoot} {
-		if err := os.MkdirAll(dir, 0o711); err != nil {
-			return nil, err
-		}
+	if err := makePlaces(o); err != nil {
+		return nil, err
 	}
 	b := &Backend{root: root, o: o, busy: map[cluster.VolumeID]*sync.Mutex{}, looked: map[string]looked{}}
 	if err := b.take(); err != nil {
 		return nil, err
+	}
+	soon, stop := context.WithTimeout(context.Background(), time.Second)
+	defer stop()
+	if err := within(soon, b.closeViews); err != nil { // a pool that is suspended has them wait
+		o.Log.Warn("what was mounted for a transfer stays mounted", "error", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -105,6 +119,21 @@ func Open(root string, o Options) (*Backend, error) {
 		o.Log.Error("the volumes cannot be seen", "error", err, "hint", cluster.Hint(err))
 	}
 	return b, nil
+}
+
+// makePlaces makes the directories that volumes are mounted in. Files in them have the owners and modes
+// that applications give them, a program that runs as root for whoever starts it too.
+func makePlaces(o Options) error {
+	passable := os.FileMode(0o711)
+	if o.Private {
+		passable = 0o700
+	}
+	for _, dir := range []string{o.Dir, o.MountRoot} {
+		if err := os.MkdirAll(dir, passable); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(o.Dir, passable)
 }
 
 // take locks the directory, so that no two agents work on the same datasets.
@@ -144,17 +173,18 @@ func (b *Backend) Copies(ctx context.Context) ([]volume.Copy, error) {
 
 // Properties implements volume.Backend.
 func (b *Backend) Properties() volume.Properties {
-	p := volume.Properties{Name: "zfs", Instant: true, Resumable: true, Enforced: true, Bases: b.features().has("bookmarks")}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
+	f := b.features()
+	return volume.Properties{Name: "zfs", Instant: true, Resumable: true, Enforced: true, Bases: f.has("bookmarks"),
+		Proof: "the stream's checksums, and the GUID of the snapshot", Features: f.describe()}
+}
+
+// Space implements volume.Backend.
+func (b *Backend) Space(ctx context.Context) (volume.Space, error) {
 	all, err := b.list(ctx)
 	if err != nil {
-		p.Features = map[string]string{"pool": err.Error()}
-		return p // without space nothing can arrive, and the listing says why
+		return volume.Space{}, err
 	}
-	p.FreeBytes, p.TotalBytes = all.space().FreeBytes, all.space().TotalBytes
-	p.Features = b.features().describe()
-	return p
+	return all.space(), nil
 }
 
 // hold keeps others from changing the copy of a volume until the function that it returns is called.

@@ -24,9 +24,7 @@ func pool(t *testing.T, megabytes int64) string {
 
 func poolIn(t *testing.T, dir string, megabytes int64) string {
 	t.Helper()
-	if _, err := os.Stat(kstat); err != nil {
-		t.Skip("CANNOT RUN here: no ZFS in this kernel; make test-zfs runs it in a virtual host")
-	}
+	needZFS(t)
 	file := filepath.Join(dir, "disk")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -38,6 +36,13 @@ func poolIn(t *testing.T, dir string, megabytes int64) string {
 	command(t, "zpool", "create", "-O", "mountpoint=none", name, file)
 	t.Cleanup(func() { command(t, "zpool", "destroy", "-f", name) })
 	return name
+}
+
+func needZFS(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat(kstat); err != nil {
+		t.Skip("CANNOT RUN here: no ZFS in this kernel; make test-zfs runs it in a virtual host")
+	}
 }
 
 // command runs a program as an operator would.

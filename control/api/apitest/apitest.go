@@ -9,6 +9,7 @@
 package apitest
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -61,9 +62,9 @@ func Serve(t testing.TB, s api.Service, o api.Options) *Server {
 		t.Fatal(err)
 	}
 	server.Address = listener.Addr().String()
-	h := &http.Server{Handler: api.New(s, o), TLSConfig: tlsConfig, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	h := api.Server(s, o)
 	served := make(chan error, 1)
-	go func() { served <- h.ServeTLS(listener, "", "") }()
+	go func() { served <- h.Serve(tls.NewListener(listener, tlsConfig)) }()
 	t.Cleanup(func() {
 		h.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {

@@ -26,11 +26,16 @@ type World struct {
 	// Status is completed with what the other fields say.
 	Status       wire.Status
 	Nodes        []wire.NodeStatus
-	Slice        cluster.Slice
+	Assignment   cluster.Assignment
 	Moves        []cluster.Move
+	Opened       []cluster.MoveID // by a change of the configuration
 	MoveRevision cluster.Revision
 	Volumes      []wire.VolumeStatus
 	Keys         []cluster.UserKey
+	Revocations  []cluster.Revocation
+	Recovery     wire.Recovery
+	Removal      wire.Removal
+	Removed      []cluster.RemovedNode
 	Events       []cluster.Event
 	// Output is that of every application, on a node called a; OutputErr is how it ends.
 	Output    string
@@ -173,13 +178,42 @@ func (s *Service) replace(from cluster.Revision, edit func(*cluster.Configuratio
 		s.world.Revision++
 		s.world.Configuration = next
 	}
-	return wire.ConfigurationDocument{Revision: s.world.Revision, Configuration: next, Changed: changed}, nil
+	return wire.ConfigurationDocument{Revision: s.world.Revision, Configuration: next, Changed: changed, Moves: s.world.Opened}, nil
 }
 
 // Nodes implements api.Service.
 func (s *Service) Nodes() []wire.NodeStatus {
 	w, _ := s.see()
 	return w.Nodes
+}
+
+// Admitted implements api.Service.
+func (s *Service) Admitted(id cluster.NodeID) error {
+	w, _ := s.see()
+	for _, r := range w.Removed {
+		if r.ID == id {
+			return fmt.Errorf("%w: node %s", cluster.ErrRemoved, id)
+		}
+	}
+	return nil
+}
+
+// RemoveNode implements api.Service.
+func (s *Service) RemoveNode(_ context.Context, node string, r wire.RemovalRequest) (wire.Removal, error) {
+	w, _ := s.see()
+	w.Removal.Done = r.Confirmed
+	return w.Removal, s.call("RemoveNode", node, r)
+}
+
+// RemovedNodes implements api.Service.
+func (s *Service) RemovedNodes() []cluster.RemovedNode {
+	w, _ := s.see()
+	return w.Removed
+}
+
+// ReadmitNode implements api.Service.
+func (s *Service) ReadmitNode(_ context.Context, nameOrID string) (cluster.RemovedNode, error) {
+	return cluster.RemovedNode{ID: cluster.NodeID(nameOrID)}, s.call("ReadmitNode", nameOrID)
 }
 
 // Register implements api.Service.
@@ -190,11 +224,16 @@ func (s *Service) Report(_ context.Context, state cluster.NodeState) error {
 	return s.call("Report", state)
 }
 
-// Slice implements api.Service.
-func (s *Service) Slice(ctx context.Context, node cluster.NodeID, since cluster.Revision) (cluster.Slice, error) {
-	w, err := s.wait(ctx, func(w World) bool { return w.Slice.Revision != since })
-	w.Slice.Node = node
-	return w.Slice, err
+// Heartbeat implements api.Service.
+func (s *Service) Heartbeat(_ context.Context, node cluster.NodeID, b wire.Heartbeat) error {
+	return s.call("Heartbeat", node, b)
+}
+
+// Assignment implements api.Service.
+func (s *Service) Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision) (cluster.Assignment, error) {
+	w, err := s.wait(ctx, func(w World) bool { return w.Assignment.Revision != since })
+	w.Assignment.Node = node
+	return w.Assignment, err
 }
 
 // Moves implements api.Service.
@@ -252,10 +291,31 @@ func (s *Service) Failed(_ context.Context, node cluster.NodeID, id cluster.Move
 	return s.call("Failed", node, id, r)
 }
 
+// Backup implements api.Service.
+func (s *Service) Backup(context.Context) ([]byte, error) { return []byte("backup"), s.call("Backup") }
+
 // Keys implements api.Service.
 func (s *Service) Keys() []cluster.UserKey {
 	w, _ := s.see()
 	return w.Keys
+}
+
+// Revocations implements api.Service.
+func (s *Service) Revocations() []cluster.Revocation {
+	w, _ := s.see()
+	return w.Revocations
+}
+
+// Revoked implements api.Service.
+func (s *Service) Revoked(user string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.world.Revocations, func(r cluster.Revocation) bool { return r.User == user })
+}
+
+// RevokeUser implements api.Service.
+func (s *Service) RevokeUser(_ context.Context, name, by string) error {
+	return s.call("RevokeUser", name, by)
 }
 
 // AddKey implements api.Service.
@@ -266,6 +326,18 @@ func (s *Service) AddKey(_ context.Context, name string, r wire.KeyRequest) erro
 // RemoveKey implements api.Service.
 func (s *Service) RemoveKey(_ context.Context, name string) error {
 	return s.call("RemoveKey", name)
+}
+
+// Recovery implements api.Service.
+func (s *Service) Recovery() wire.Recovery {
+	w, _ := s.see()
+	return w.Recovery
+}
+
+// AcceptRecovery implements api.Service.
+func (s *Service) AcceptRecovery(context.Context) (wire.Recovery, error) {
+	w, _ := s.see()
+	return w.Recovery, s.call("AcceptRecovery")
 }
 
 // Events implements api.Service.

@@ -24,9 +24,9 @@ func (s *Service) Volume(name string) (wire.VolumeStatus, error) {
 	return wire.VolumeStatus{}, fmt.Errorf("%w: no volume %s", cluster.ErrNotFound, name)
 }
 
-// Catalogue implements api.Service.
-func (s *Service) Catalogue(ctx context.Context, since cluster.Revision) (wire.Catalogue, error) {
-	c := wire.Catalogue{Revision: 1, Whole: true}
+// VolumeChanges implements api.Service.
+func (s *Service) VolumeChanges(ctx context.Context, since cluster.Revision) (wire.VolumeChanges, error) {
+	c := wire.VolumeChanges{Revision: 1, Reset: true}
 	for _, v := range s.Volumes() {
 		c.Volumes = append(c.Volumes, wire.VolumeBrief{ID: v.Volume.ID, Name: v.Volume.Name})
 	}
@@ -50,6 +50,11 @@ func (s *Service) DropSnapshot(_ context.Context, volume string, snapshot cluste
 // RollbackVolume implements api.Service.
 func (s *Service) RollbackVolume(_ context.Context, volume string, r wire.RollbackRequest) (wire.VolumeStatus, error) {
 	return called(volume), s.call("RollbackVolume", volume, r)
+}
+
+// TakeOverVolume implements api.Service.
+func (s *Service) TakeOverVolume(_ context.Context, volume string, r wire.TakeoverRequest) (wire.VolumeStatus, error) {
+	return called(volume), s.call("TakeOverVolume", volume, r)
 }
 
 // CreateVolume implements api.Service.

@@ -68,7 +68,7 @@ func CreateDataset(c *cluster.Configuration, d Dataset) (Dataset, error) {
 	// A name that another volume has, or that cannot be a volume's, stays mere metadata: Flocker
 	// does not care for names, and Drover's are unique.
 	name := d.Metadata[nameKey]
-	if _, taken := c.VolumeNamed(name); !taken && cluster.ValidName(name) {
+	if _, taken := c.VolumeNamed(name); !taken && cluster.ValidName(name) && !cluster.IsUUID(name) {
 		v.Name = name
 		delete(v.Metadata, nameKey)
 	}

@@ -31,7 +31,7 @@ func DatasetStates(nodes []wire.NodeStatus) []DatasetState {
 		for _, v := range n.State.Volumes {
 			s := states[v.Volume]
 			s.ID = string(v.Volume)
-			s.MaximumSize = max(s.MaximumSize, v.LimitSize)
+			s.MaximumSize = max(s.MaximumSize, v.MaximumSize)
 			if v.Open && v.Role == cluster.Primary && v.Epoch >= epochs[v.Volume] {
 				s.Primary, s.Path = string(n.Node.ID), v.Path
 				epochs[v.Volume] = v.Epoch

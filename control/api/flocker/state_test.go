@@ -9,16 +9,16 @@ import (
 	"github.com/drover/drover/control/wire"
 )
 
-func node(id cluster.NodeID, volumes ...cluster.VolumeState) wire.NodeStatus {
+func node(id cluster.NodeID, volumes ...cluster.Copy) wire.NodeStatus {
 	return wire.NodeStatus{Node: cluster.Node{ID: id}, State: cluster.NodeState{Node: id, Volumes: volumes}}
 }
 
 func TestDatasetStates(t *testing.T) {
-	open := func(epoch cluster.Epoch) cluster.VolumeState {
-		return cluster.VolumeState{Volume: data, Role: cluster.Primary, Epoch: epoch, Open: true, Path: "/flocker/" + data, LimitSize: 1 << 30}
+	open := func(epoch cluster.Epoch) cluster.Copy {
+		return cluster.Copy{Volume: data, Role: cluster.Primary, Epoch: epoch, Open: true, Path: "/flocker/" + data, MaximumSize: 1 << 30}
 	}
-	closed := cluster.VolumeState{Volume: data, Role: cluster.Primary, Epoch: 4, Path: "/flocker/" + data, LimitSize: 1 << 30}
-	replica := cluster.VolumeState{Volume: data, Role: cluster.Replica, Epoch: 4, Path: "/flocker/" + data}
+	closed := cluster.Copy{Volume: data, Role: cluster.Primary, Epoch: 4, Path: "/flocker/" + data, MaximumSize: 1 << 30}
+	replica := cluster.Copy{Volume: data, Role: cluster.Replica, Epoch: 4, Path: "/flocker/" + data}
 	attached := func(id string) string {
 		return `[{"dataset_id":"` + data + `","primary":"` + id + `","path":"/flocker/` + data + `","maximum_size":1073741824}]`
 	}
@@ -35,7 +35,7 @@ func TestDatasetStates(t *testing.T) {
 		{"a late report of the old owner loses", []wire.NodeStatus{node(n0, open(4)), node(n1, open(5))}, attached(n1)},
 		{"in either order", []wire.NodeStatus{node(n0, open(5)), node(n1, open(4))}, attached(n0)},
 		{"a replica alone, without a limit", []wire.NodeStatus{node(n1, replica)}, `[{"dataset_id":"` + data + `"}]`},
-		{"sorted", []wire.NodeStatus{node(n0, cluster.VolumeState{Volume: other}), node(n1, cluster.VolumeState{Volume: data})},
+		{"sorted", []wire.NodeStatus{node(n0, cluster.Copy{Volume: other}), node(n1, cluster.Copy{Volume: data})},
 			`[{"dataset_id":"` + data + `"},{"dataset_id":"` + other + `"}]`},
 	} {
 		if got := toJSON(t, flocker.DatasetStates(tt.nodes)); got != tt.want {
@@ -46,8 +46,8 @@ func TestDatasetStates(t *testing.T) {
 
 func TestContainerStates(t *testing.T) {
 	a, b := node(n0), node(n1)
-	a.State.Applications = []cluster.ApplicationState{{Name: "web", Running: true}, {Name: "unknown"}}
-	b.State.Applications = []cluster.ApplicationState{{Name: "web"}}
+	a.State.Applications = []cluster.Instance{{Name: "web", Running: true}, {Name: "unknown"}}
+	b.State.Applications = []cluster.Instance{{Name: "web"}}
 	c := sample()
 	web := c.Applications["web"]
 	web.Limits.Swappiness = 10

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/store"
+	"github.com/drover/drover/internal/durable"
 )
 
 const (
@@ -55,7 +57,8 @@ func Open(path string) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	s := &Store{db: db, moved: make(chan struct{})}
-	if err := s.prepare(); err != nil {
+	// The library syncs the file, but not the directory that a new one is in.
+	if err := errors.Join(s.prepare(), durable.SyncDir(filepath.Dir(path))); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}

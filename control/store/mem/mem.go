@@ -37,6 +37,11 @@ func New() *Store {
 // killed and started again would find it.
 func (s *Store) Reopen() *Store {
 	s.Close()
+	return s.Backup()
+}
+
+// Backup returns a store with what this one holds now, and goes on.
+func (s *Store) Backup() *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &Store{records: maps.Clone(s.records), revision: s.revision, moved: make(chan struct{})}

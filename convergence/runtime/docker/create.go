@@ -20,6 +20,9 @@ import (
 func (r *Runtime) Check(_ context.Context, spec runtime.Spec) error {
 	app := spec.Application
 	switch {
+	case strings.HasSuffix(string(app.Name), sandboxSuffix):
+		return fmt.Errorf("%w: %s would have the container of another application's network: choose a name that does not end in %s",
+			cluster.ErrUnsupported, app.Name, sandboxSuffix)
 	case app.Image == "":
 		return fmt.Errorf("%w: %s has no image: the docker runtime runs images", cluster.ErrUnsupported, app.Name)
 	case app.Volume != nil && app.Volume.Mountpoint == "":
@@ -76,6 +79,10 @@ func (r *Runtime) create(ctx context.Context, spec runtime.Spec) error {
 	if err := r.EnsureImage(ctx, spec.Application.Image); err != nil {
 		return err
 	}
+	own, err := r.ownVolumes(ctx, spec.Application)
+	if err != nil {
+		return err
+	}
 	image, err := r.sandboxImage()
 	if err != nil {
 		return fmt.Errorf("make the image of sandboxes: %w", err)
@@ -94,7 +101,11 @@ func (r *Runtime) create(ctx context.Context, spec runtime.Spec) error {
 	if err := r.startSandbox(ctx, spec.Application.Name); err != nil {
 		return err
 	}
-	_, err = r.engine.ContainerCreate(ctx, r.application(spec, endpoints))
+	application := r.application(spec, endpoints, own)
+	if _, application.Config.Image, err = r.inspect(ctx, spec.Application.Image); err != nil {
+		return err
+	}
+	_, err = r.engine.ContainerCreate(ctx, application)
 	return err
 }
 
@@ -182,14 +193,18 @@ func (r *Runtime) ended(ctx context.Context, c container.InspectResponse) error 
 	}
 }
 
-// removeBoth removes the application's container, which must not run, and its sandbox.
+// removeBoth removes the application's container, which must not run, and its sandbox. Of its own
+// data only that goes with it which may be lost.
 func (r *Runtime) removeBoth(ctx context.Context, name cluster.AppName) error {
+	left, err := r.carry(ctx, name)
+	if err != nil {
+		return fmt.Errorf("keep the data of %s: %w", name, err)
+	}
 	for _, each := range []struct {
-		name  string
-		force bool
-	}{{r.containerName(name), false}, {r.sandboxName(name), true}} {
-		// The anonymous volumes that an image declares go with the container.
-		_, err := r.engine.ContainerRemove(ctx, each.name, client.ContainerRemoveOptions{Force: each.force, RemoveVolumes: true})
+		name           string
+		force, volumes bool
+	}{{r.containerName(name), false, left}, {r.sandboxName(name), true, true}} {
+		_, err := r.engine.ContainerRemove(ctx, each.name, client.ContainerRemoveOptions{Force: each.force, RemoveVolumes: each.volumes})
 		if err != nil && !errdefs.IsNotFound(err) {
 			return r.kind(err)
 		}

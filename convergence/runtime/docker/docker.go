@@ -17,6 +17,10 @@
 //
 //	Dir/<container id>.json
 //
+// What an image declares as VOLUME and the application's volume does not cover is a volume of the
+// engine with a name that follows from the application and the path, drover-db.data-1a2b3c: the
+// next container of the application has it too. See own.go.
+//
 // The engine never restarts a container by itself: the restart policy is the agent's to carry out,
 // which knows whether the application still belongs here.
 package docker
@@ -155,7 +159,7 @@ func (r *Runtime) Instances(ctx context.Context) ([]runtime.Instance, error) {
 	defer cancel()
 	seen, err := r.instances(bounded)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, cluster.ErrUnavailable) {
-		err = fmt.Errorf("%w: the Docker engine: %v", cluster.ErrUnavailable, err)
+		err = fmt.Errorf("%w: the Docker engine: %s", cluster.ErrUnavailable, cluster.Message(err))
 	}
 	return seen, err
 }
@@ -195,7 +199,7 @@ func (r *Runtime) mine(role string) client.Filters {
 func (r *Runtime) instance(c container.InspectResponse) runtime.Instance {
 	made := readLabels(c.Config.Labels)
 	i := runtime.Instance{Name: made.name, Volume: made.volume, Epoch: made.epoch, Fingerprint: made.fingerprint,
-		Endpoints: made.endpoints, Running: c.State.Running, Started: moment(c.State.StartedAt)}
+		Endpoints: made.endpoints, Keeps: keeps(c), Running: c.State.Running, Started: moment(c.State.StartedAt)}
 	record := r.record(c.ID)
 	if i.Running && !(record.Asked && gone(c.State.Pid)) {
 		i.Healthy = r.watched(c)

@@ -1,14 +1,15 @@
 package docker_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 	"github.com/drover/drover/convergence/runtime"
 	"github.com/drover/drover/convergence/runtime/docker"
 	"github.com/drover/drover/convergence/runtime/runtimetest"
-	"github.com/drover/drover/internal/hosts"
+	"github.com/drover/drover/test/harness/hosts"
 )
 
 // The tests run on a host of their own, with an engine: TestMain makes it and runs the test binary
@@ -29,7 +30,8 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(hostVariable) != "" {
+	fuzzing := slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzz") })
+	if os.Getenv(hostVariable) != "" || fuzzing { // which is of parsers: they need no engine
 		os.Exit(m.Run())
 	}
 	if err := hosts.Available(); err != nil {
@@ -109,6 +111,12 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// TestHealthWithoutFiles: a local shortage says nothing of an application.
+func TestHealthWithoutFiles(t *testing.T) {
+	r, _ := open(t)
+	runtimetest.Shortage(t, runtimetest.Harness{Runtime: r, Image: image, Command: command, Address: os.Getenv(addressVariable), Contained: true})
+}
+
 func spec(mode string) runtime.Spec {
 	return runtime.Spec{Address: os.Getenv(addressVariable), Application: cluster.Application{Name: "app", Image: image,
 		Command: command(mode), Ports: []cluster.Port{{Internal: runtimetest.Port, External: 80}}}}
@@ -120,6 +128,11 @@ func TestRefused(t *testing.T) {
 	bare.Application.Image = ""
 	if err := r.Create(t.Context(), bare); !errors.Is(err, cluster.ErrUnsupported) {
 		t.Errorf("without an image: got %v, want ErrUnsupported", err)
+	}
+	sandbox := spec(runtimetest.ModeServe)
+	sandbox.Application.Name = "db.sandbox"
+	if err := r.Create(t.Context(), sandbox); !errors.Is(err, cluster.ErrUnsupported) {
+		t.Errorf("the name of another one's network, which would be removed with it: got %v, want ErrUnsupported", err)
 	}
 	unknown := spec(runtimetest.ModeServe)
 	unknown.Application.Image = "registry.invalid/none:1"
@@ -143,6 +156,16 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// engine runs a command of the engine's own client.
+func engine(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("/usr/bin/docker", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("docker %v: %s", args, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // TestLimits asks the engine what it has made of a definition.
 func TestLimits(t *testing.T) {
 	r, _ := open(t)
@@ -163,11 +186,11 @@ func TestLimits(t *testing.T) {
 	}
 	id := docker("ps", "--all", "--quiet", "--filter", "label=drover.fingerprint="+s.Fingerprint())
 	const format = "{{.HostConfig.Memory}} {{.HostConfig.CpuShares}} {{.HostConfig.MemorySwappiness}} {{.Config.StopSignal}} {{.HostConfig.RestartPolicy.Name}}"
-	if got, want := docker("inspect", "--format", format, id), "67108864 512 30 SIGINT no"; got != want {
+	if got, want := engine(t, "inspect", "--format", format, id), "67108864 512 30 SIGINT no"; got != want {
 		t.Errorf("the container has %q, want %q", got, want)
 	}
-	sandbox := strings.TrimPrefix(docker("inspect", "--format", "{{.HostConfig.NetworkMode}}", id), "container:")
-	if got := docker("inspect", "--format", "{{.HostConfig.ExtraHosts}}", sandbox); got != "[other:"+s.Address+"]" {
+	sandbox := strings.TrimPrefix(engine(t, "inspect", "--format", "{{.HostConfig.NetworkMode}}", id), "container:")
+	if got := engine(t, "inspect", "--format", "{{.HostConfig.ExtraHosts}}", sandbox); got != "[other:"+s.Address+"]" {
 		t.Errorf("the names of its links are %s", got)
 	}
 	if err := r.Remove(t.Context(), "app"); err != nil {
@@ -175,30 +198,23 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestImagesAreCarried: what one engine saves, another loads. Here it is the same, that forgot.
-func TestImagesAreCarried(t *testing.T) {
-	r, _ := open(t)
-	const carried = "drover-carried:1"
-	if out, err := exec.Command("/usr/bin/docker", "tag", image, carried).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	var stream bytes.Buffer
-	if err := r.SaveImage(t.Context(), carried, &stream); err != nil {
+// appTar is a root that holds the application under test alone.
+func appTar(t *testing.T) []byte {
+	t.Helper()
+	program, err := os.ReadFile(filepath.Join(os.Getenv(hostVariable), "app"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("/usr/bin/docker", "rmi", carried).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if has, err := r.HasImage(t.Context(), carried); has || err != nil {
-		t.Fatalf("it is still there: %t, %v", has, err)
-	}
-	if err := r.LoadImage(t.Context(), carried, io.LimitReader(bytes.NewReader(stream.Bytes()), 10_000)); err == nil {
-		t.Error("a part of an image was loaded")
-	}
-	if err := r.LoadImage(t.Context(), carried, &stream); err != nil {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.WriteHeader(&tar.Header{Name: "app", Mode: 0o755, Size: int64(len(program)), Typeflag: tar.TypeReg}); err != nil {
 		t.Fatal(err)
 	}
-	if has, err := r.HasImage(t.Context(), carried); !has || err != nil {
-		t.Errorf("it is not there: %t, %v", has, err)
+	if _, err := w.Write(program); err != nil {
+		t.Fatal(err)
 	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -39,11 +40,11 @@ func (r *Runtime) watched(c container.InspectResponse) bool {
 	made := readLabels(c.Config.Labels)
 	r.tasks.Go(func() {
 		defer cancel()
-		runtime.WatchHealth(ctx, made.health, func(ctx context.Context) bool { return r.check(ctx, w, c.ID, made) }, func(healthy bool) {
+		runtime.WatchHealth(ctx, made.health, func(ctx context.Context) error { return r.check(ctx, w, c.ID, made) }, func(unhealthy error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			if w.healthy != healthy {
-				w.healthy = healthy
+			if w.healthy != (unhealthy == nil) {
+				w.healthy = unhealthy == nil
 				r.signal()
 			}
 		})
@@ -60,46 +61,49 @@ func (r *Runtime) unwatch(id string) {
 	}
 }
 
-// check reports whether every port accepts and the health check, if there is one, passes. In this
+// check returns nil if every port accepts and the health check, if there is one, passes. In this
 // order: a look at a port costs next to nothing, a process in a container a good part of a start.
-func (r *Runtime) check(ctx context.Context, w *watch, id string, made made) bool {
-	if !r.accepts(ctx, w, made) {
-		return false
+func (r *Runtime) check(ctx context.Context, w *watch, id string, made made) error {
+	if err := r.accepts(ctx, w, made); err != nil || made.health == nil || len(made.health.Command) == 0 {
+		return err
 	}
-	return made.health == nil || len(made.health.Command) == 0 || r.exec(ctx, id, made.health.Command) == nil
+	return r.exec(ctx, id, made.health.Command)
 }
 
-// accepts reports whether every port accepts connections.
-func (r *Runtime) accepts(ctx context.Context, w *watch, made made) bool {
+// accepts returns nil if every port accepts connections.
+func (r *Runtime) accepts(ctx context.Context, w *watch, made made) error {
 	if len(made.endpoints) == 0 {
-		return true
+		return nil
 	}
 	if !w.address.IsValid() {
-		if w.address = r.bridgeAddress(ctx, made.name); !w.address.IsValid() {
-			return false
+		var err error
+		if w.address, err = r.bridgeAddress(ctx, made.name); err != nil {
+			return err
 		}
 	}
 	for internal := range made.endpoints {
 		// The published port would accept whether anybody listens behind it or not.
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(w.address.String(), strconv.Itoa(internal)))
 		if err != nil {
-			return false
+			return err
 		}
 		conn.Close()
 	}
-	return true
+	return nil
 }
 
-// bridgeAddress returns where the application is on the engine's bridge, or an invalid address.
-func (r *Runtime) bridgeAddress(ctx context.Context, name cluster.AppName) netip.Addr {
+// bridgeAddress returns where the application is on the engine's bridge.
+func (r *Runtime) bridgeAddress(ctx context.Context, name cluster.AppName) (netip.Addr, error) {
 	c, err := r.engine.ContainerInspect(ctx, r.sandboxName(name), client.ContainerInspectOptions{})
-	if err != nil || c.Container.NetworkSettings == nil {
-		return netip.Addr{}
+	if err != nil {
+		return netip.Addr{}, r.kind(err)
 	}
-	for _, n := range c.Container.NetworkSettings.Networks {
-		if n.IPAddress.IsValid() {
-			return n.IPAddress
+	if c.Container.NetworkSettings != nil {
+		for _, n := range c.Container.NetworkSettings.Networks {
+			if n.IPAddress.IsValid() {
+				return n.IPAddress, nil
+			}
 		}
 	}
-	return netip.Addr{}
+	return netip.Addr{}, fmt.Errorf("the network of %s: %w: no address", name, cluster.ErrNotFound)
 }

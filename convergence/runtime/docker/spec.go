@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
@@ -31,6 +32,8 @@ const (
 	labelPatience    = "drover.patience"
 	labelRole        = "drover.role"
 	labelPrefix      = "drover.prefix"
+	labelScratch     = "drover.scratch"
+	labelPath        = "drover.path" // of volumes: where they belong
 
 	roleApplication = "application"
 	roleSandbox     = "sandbox"
@@ -41,8 +44,11 @@ func (r *Runtime) containerName(name cluster.AppName) string {
 }
 
 func (r *Runtime) sandboxName(name cluster.AppName) string {
-	return r.containerName(name) + ".sandbox"
+	return r.containerName(name) + sandboxSuffix
 }
+
+// sandboxSuffix tells the container of an application's network from its own.
+const sandboxSuffix = ".sandbox"
 
 // made is what the labels of a container say.
 type made struct {
@@ -53,6 +59,8 @@ type made struct {
 	endpoints   map[int]string
 	health      *cluster.HealthCheck
 	patience    time.Duration
+	// scratch are the paths whose content goes with the container.
+	scratch []string
 }
 
 func (r *Runtime) labels(spec runtime.Spec, role string, endpoints map[int]string) map[string]string {
@@ -62,6 +70,7 @@ func (r *Runtime) labels(spec runtime.Spec, role string, endpoints map[int]strin
 	}
 	labels[labelFingerprint] = spec.Fingerprint()
 	labels[labelEndpoints] = plainJSON(endpoints)
+	labels[labelScratch] = plainJSON(spec.Application.Scratch)
 	labels[labelPatience] = spec.Application.Stop.Patience().String()
 	if spec.Application.Health != nil {
 		labels[labelHealth] = plainJSON(spec.Application.Health)
@@ -92,8 +101,11 @@ func readLabels(labels map[string]string) made {
 		m.fingerprint = ""
 	}
 	var err error
-	if m.patience, err = time.ParseDuration(labels[labelPatience]); err != nil {
+	if m.patience, err = time.ParseDuration(labels[labelPatience]); err != nil || m.patience <= 0 {
 		m.patience = cluster.DefaultStopTimeout
+	}
+	if json.Unmarshal([]byte(labels[labelScratch]), &m.scratch) != nil {
+		m.scratch = nil // then all of its content is kept
 	}
 	if h := labels[labelHealth]; h != "" && json.Unmarshal([]byte(h), &m.health) != nil {
 		m.fingerprint = ""
@@ -102,11 +114,12 @@ func readLabels(labels map[string]string) made {
 }
 
 // application is the container that an application runs in.
-func (r *Runtime) application(spec runtime.Spec, endpoints map[int]string) client.ContainerCreateOptions {
+func (r *Runtime) application(spec runtime.Spec, endpoints map[int]string, own []mount.Mount) client.ContainerCreateOptions {
 	app := spec.Application
 	host := &container.HostConfig{
 		NetworkMode:   container.NetworkMode("container:" + r.sandboxName(app.Name)),
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
+		Mounts:        own,
 		Resources:     container.Resources{Memory: app.Limits.MemoryBytes, CPUShares: int64(app.Limits.CPUShares)},
 	}
 	if app.Limits.Swappiness > 0 {
@@ -141,7 +154,7 @@ func (r *Runtime) sandbox(spec runtime.Spec, image string, endpoints map[int]str
 		}
 		port, ok := network.PortFrom(uint16(internal), network.TCP)
 		if !ok {
-			return client.ContainerCreateOptions{}, fmt.Errorf("%w: port %d", cluster.ErrInvalid, internal)
+			return client.ContainerCreateOptions{}, fmt.Errorf("%w: there is no port %d", cluster.ErrInvalid, internal)
 		}
 		exposed[port] = struct{}{}
 		host.PortBindings[port] = []network.PortBinding{{HostIP: address.Addr(), HostPort: strconv.Itoa(int(address.Port()))}}

@@ -26,9 +26,9 @@ func (i *instance) watchHealth(current *run) {
 		case <-ctx.Done():
 		}
 	}()
-	runtime.WatchHealth(ctx, i.made.Spec.Application.Health, i.check, func(healthy bool) {
-		i.note(healthy, current)
-		if healthy {
+	runtime.WatchHealth(ctx, i.made.Spec.Application.Health, i.check, func(unhealthy error) {
+		i.note(unhealthy == nil, current)
+		if unhealthy == nil {
 			i.rotate()
 		}
 	})
@@ -44,19 +44,19 @@ func (i *instance) note(healthy bool, current *run) {
 	}
 }
 
-// check reports whether the health check passes or, without one, every port accepts.
-func (i *instance) check(ctx context.Context) bool {
+// check returns nil if the health check passes or, without one, every port accepts.
+func (i *instance) check(ctx context.Context) error {
 	if health := i.made.Spec.Application.Health; health != nil {
-		return i.exec(ctx, health.Command) == nil
+		return i.exec(ctx, health.Command)
 	}
-	for internal := range i.made.Ports {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", i.endpoint(internal))
+	for _, endpoint := range i.state().Endpoints { // the next start may choose others
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", endpoint)
 		if err != nil {
-			return false
+			return err
 		}
 		conn.Close()
 	}
-	return true
+	return nil
 }
 
 // Exec implements runtime.Runtime.
@@ -71,7 +71,9 @@ func (r *Runtime) Exec(ctx context.Context, name cluster.AppName, command []stri
 // exec runs a command as the application's user, with its environment. Its error has what the
 // command wrote.
 func (i *instance) exec(ctx context.Context, command []string) error {
+	i.mu.Lock()
 	own, err := i.command()
+	i.mu.Unlock()
 	if err != nil {
 		return err
 	}

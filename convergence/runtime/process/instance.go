@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,10 +59,15 @@ func (r *Runtime) make(spec runtime.Spec) (*instance, error) {
 	if err := os.RemoveAll(i.dir); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(i.dir, 0o711); err != nil {
+	if err := os.Mkdir(i.dir, 0o700); err != nil {
 		return nil, err
 	}
-	return i, i.choosePorts()
+	// It is started when the disk may be full.
+	output, err := i.output()
+	if err == nil {
+		err = output.Close()
+	}
+	return i, errors.Join(err, i.choosePorts())
 }
 
 // choosePorts picks a free port for each internal port, and keeps those that still are.
@@ -77,8 +83,14 @@ func (i *instance) choosePorts() error {
 	if err != nil {
 		return err
 	}
+	const records = 2                              // this and the one of its process
+	_ = durable.KeepSpares(i.dir, records, len(b)) // on a full disk they are made another time
+	path := filepath.Join(i.dir, "spec.json")
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(bytes.TrimRight(old, "\n"), b) {
+		return nil
+	}
 	// The environment may hold the application's secrets.
-	return durable.WriteFile(filepath.Join(i.dir, "spec.json"), b, 0o600)
+	return durable.WriteFile(path, b, 0o600)
 }
 
 // freePort returns the preferred port if nobody listens there, else another one.
@@ -97,43 +109,69 @@ func freePort(address string, preferred int) (int, error) {
 // load reads an instance and takes up the watch of its process, if that still runs.
 func (r *Runtime) load(dir string) (*instance, error) {
 	i := &instance{runtime: r, dir: dir}
-	b, err := os.ReadFile(filepath.Join(dir, "spec.json"))
-	if err != nil {
+	if err := durable.ReadJSON(filepath.Join(dir, "spec.json"), &i.made); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(b, &i.made); err != nil {
+	if err := i.made.check(cluster.AppName(filepath.Base(dir))); err != nil {
 		return nil, err
 	}
-	b, err = os.ReadFile(filepath.Join(dir, "record.json"))
+	b, err := os.ReadFile(filepath.Join(dir, "record.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return i, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if json.Unmarshal(b, &i.record) != nil || i.record.Boot != bootID() {
-		i.record = record{Ended: time.Now(), Asked: true, Reason: "the host was restarted"}
-		return i, nil
-	}
+	i.record = parseRecord(b, bootID())
 	if i.record.Begun {
-		i.recover()
+		return i, i.recover()
 	}
 	return i, nil
 }
 
+// check says what is wrong with what was read of the instance of that name.
+func (m *made) check(name cluster.AppName) error {
+	if app := m.Spec.Application; app.Name != name || !cluster.ValidName(string(name)) || !cluster.IsUUID(m.Token) || len(app.Command) == 0 {
+		return fmt.Errorf("%w: what application %s was made from: name %q, token %q, %d words of command",
+			cluster.ErrInvalid, name, app.Name, m.Token, len(app.Command))
+	}
+	if m.Ports == nil {
+		m.Ports = map[int]int{}
+	}
+	return nil
+}
+
+// parseRecord reads a record of a boot. One of another boot, or that is not readable, says only that
+// whatever ran does not run any more.
+func parseRecord(b []byte, boot string) record {
+	var r record
+	if json.Unmarshal(b, &r) != nil || r.Boot != boot {
+		return record{Ended: time.Now(), Asked: true, Reason: "the host was restarted"}
+	}
+	if r.Process.PID < 0 {
+		r.Process = identity{} // to kill a negative id is to kill a group
+	}
+	return r
+}
+
 // recover finds the process of an instance that an earlier agent started.
-func (i *instance) recover() {
+func (i *instance) recover() error {
 	leader := i.record.Process
 	if !leader.alive() {
 		// Its record may be older than the process: the agent may have died in between.
-		leader = leaderOf(withToken(i.made.Token))
+		processes, err := withToken(i.made.Token)
+		if err != nil {
+			return err
+		}
+		leader = leaderOf(processes)
 	}
 	if leader.PID == 0 {
 		i.ended(0, "ended while the agent was away")
-		return
+		return nil
 	}
 	i.record.Process = leader
 	i.watch(leader, nil)
+	return nil
 }
 
 // save keeps the record; the caller holds mu. A failure costs only what an agent that is
@@ -145,6 +183,10 @@ func (i *instance) save() {
 		path := filepath.Join(i.dir, "record.json")
 		if err = os.WriteFile(path+".new", b, 0o600); err == nil {
 			err = os.Rename(path+".new", path)
+		}
+		if cluster.Full(err) {
+			_ = os.Remove(path + ".new") // the record that counts is the next
+			err = durable.ReplaceFile(path, b, 0o600)
 		}
 	}
 	if err != nil {

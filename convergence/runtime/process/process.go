@@ -58,7 +58,8 @@ type Runtime struct {
 
 // Open finds the instances below the directory again, running or not.
 func Open(o Options) (*Runtime, error) {
-	if err := os.MkdirAll(o.Dir, 0o711); err != nil {
+	// Applications of other users need not get in here: their output is opened for them.
+	if err := errors.Join(os.MkdirAll(o.Dir, 0o700), os.Chmod(o.Dir, 0o700)); err != nil {
 		return nil, err
 	}
 	r := &Runtime{dir: o.Dir, log: o.Log, changed: make(chan struct{}, 1), instances: map[cluster.AppName]*instance{}}
@@ -147,7 +148,7 @@ func (r *Runtime) Owner(app cluster.Application) (uid, gid int, err error) {
 func (r *Runtime) Create(ctx context.Context, spec runtime.Spec) error {
 	name := spec.Application.Name
 	if !cluster.ValidName(string(name)) {
-		return fmt.Errorf("%w: application name %q", cluster.ErrInvalid, name)
+		return fmt.Errorf("%w: %q is no name of an application", cluster.ErrInvalid, name)
 	}
 	if err := r.Check(ctx, spec); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -8,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/convergence/runtime"
@@ -45,6 +48,39 @@ func TestConformance(t *testing.T) {
 			return open(t, dir)
 		}}
 	})
+}
+
+// TestHealthWithoutFiles: a local shortage says nothing of an application.
+func TestHealthWithoutFiles(t *testing.T) {
+	runtimetest.Shortage(t, runtimetest.Harness{Runtime: open(t, t.TempDir()), Command: command})
+}
+
+// TestLeftProcessesAreNotOverlookedWithoutFiles: an application whose processes cannot be looked
+// for has not ended, or a volume would be closed under one that writes.
+func TestLeftProcessesAreNotOverlookedWithoutFiles(t *testing.T) {
+	r := open(t, t.TempDir())
+	if err := errors.Join(r.Create(t.Context(), spec(runtimetest.ModeServe)), r.Start(t.Context(), "app")); err != nil {
+		t.Fatal(err)
+	}
+	i, _ := r.find("app")
+	t.Cleanup(func() { r.Kill(context.Background(), "app") })
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 0
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	found, err := withToken(i.made.Token)
+	leader := i.run.leader.alive()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil || !leader {
+		t.Errorf("found %v, %v; its leader is alive: %t", found, err, leader)
+	}
 }
 
 func spec(mode string) runtime.Spec {
@@ -124,9 +160,9 @@ func TestRecordOfAnEarlierBoot(t *testing.T) {
 }
 
 func TestAProcessIdThatIsUsedAgainIsAnotherProcess(t *testing.T) {
-	self := identify(os.Getpid())
-	if !self.alive() {
-		t.Fatal("this process looks dead")
+	self, err := stat(os.Getpid())
+	if err != nil || !self.alive() {
+		t.Fatalf("this process looks dead: %v", err)
 	}
 	if (identity{PID: self.PID, Ticks: self.Ticks + 1}).alive() {
 		t.Error("another process with the same id is taken for it")

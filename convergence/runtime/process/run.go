@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -19,7 +20,7 @@ import (
 
 // A run is the life of one process of an instance.
 type run struct {
-	leader identity
+	leader identity      // under the instance's mu
 	done   chan struct{} // closed when every process of the instance is gone
 }
 
@@ -50,7 +51,7 @@ func (i *instance) start() error {
 	if err != nil {
 		return err
 	}
-	output, err := os.OpenFile(filepath.Join(i.dir, outputFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	output, err := i.output()
 	if err != nil {
 		return err
 	}
@@ -60,13 +61,29 @@ func (i *instance) start() error {
 	i.record = record{Begun: true, Started: time.Now()}
 	i.save()
 	if err := cmd.Start(); err != nil {
+		if user := i.made.Spec.Application.User; user != "" && errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w (%s reaches its volume only if the top of it belongs to that user)", err, user)
+		}
 		i.ended(-1, err.Error())
 		return err
 	}
-	i.record.Process = identify(cmd.Process.Pid)
+	leader, err := stat(cmd.Process.Pid)
+	if err != nil {
+		// It could neither be stopped nor be found again.
+		err = errors.Join(err, cmd.Process.Kill())
+		_ = cmd.Wait() // it was killed
+		i.ended(-1, err.Error())
+		return err
+	}
+	i.record.Process = leader.identity
 	i.save()
-	i.watch(i.record.Process, cmd)
+	i.watch(leader.identity, cmd)
 	return nil
+}
+
+// output opens the file of what the application writes.
+func (i *instance) output() (*os.File, error) {
+	return os.OpenFile(filepath.Join(i.dir, outputFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
 // command is the application's own command in a session of its own, with its environment.
@@ -145,11 +162,24 @@ func (i *instance) watch(leader identity, cmd *exec.Cmd) {
 
 // finish waits for what the leader left behind, and notes the end.
 func (i *instance) finish(ctx context.Context, current *run, status int, reason string) {
-	for len(withToken(i.made.Token)) > 0 {
+	for {
+		left, err := withToken(i.made.Token)
+		if err == nil && len(left) == 0 {
+			break
+		}
+		for _, p := range left {
+			if err == nil {
+				err = waitFor(ctx, p.identity)
+			}
+		}
+		if err == nil {
+			continue
+		}
+		// What cannot be seen may be there: it counts as running.
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(stragglerPoll):
+		case <-time.After(blindPoll):
 		}
 	}
 	i.mu.Lock()
@@ -159,8 +189,8 @@ func (i *instance) finish(ctx context.Context, current *run, status int, reason 
 	i.runtime.signal()
 }
 
-// stragglerPoll is how often the processes that outlive their leader are looked for.
-const stragglerPoll = 5 * time.Millisecond
+// blindPoll is how often processes that could not be looked for are looked for again.
+const blindPoll = 50 * time.Millisecond
 
 // outcome says how a child ended.
 func outcome(err error) (status int, reason string) {
@@ -179,14 +209,14 @@ func outcome(err error) (status int, reason string) {
 
 // waitFor waits until a process that is not a child has ended.
 func waitFor(ctx context.Context, p identity) error {
-	fd, err := unix.PidfdOpen(p.PID, 0)
-	if err != nil {
-		return nil // gone already
-	}
-	defer unix.Close(fd)
+	fds := []unix.PollFd{}
+	if fd, err := unix.PidfdOpen(p.PID, 0); err == nil {
+		defer unix.Close(fd)
+		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	} // else it is gone, or there is no descriptor left to wait with
 	for p.alive() {
 		// A short time-out, so that Close need not wait for the application.
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 200)
+		_, err := unix.Poll(fds, 200)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return err
 		}

@@ -13,7 +13,8 @@ import (
 )
 
 // Stop implements runtime.Runtime. The signal goes to the process that was started, as an engine
-// sends it to the first process of a container; what that one started is its to stop.
+// sends it to the first process of a container, or to the one that it left in its place; what that one started is
+// its to stop.
 func (r *Runtime) Stop(ctx context.Context, name cluster.AppName) error {
 	i, err := r.find(name)
 	if err != nil {
@@ -25,6 +26,13 @@ func (r *Runtime) Stop(ctx context.Context, name cluster.AppName) error {
 		return err
 	}
 	current := i.ask(true, func(current *run) {
+		if !current.leader.alive() { // one that is a daemon has left a process in its place
+			left, err := withToken(i.made.Token)
+			if err != nil {
+				r.log.Warn("cannot look for what an application that is to stop has left", "app", name, "error", err)
+			}
+			current.leader = leaderOf(left)
+		}
 		if current.leader.alive() {
 			_ = syscall.Kill(current.leader.PID, signal) // it may end in between
 		}
@@ -55,7 +63,11 @@ func (r *Runtime) Kill(ctx context.Context, name cluster.AppName) error {
 	}
 	for {
 		current := i.ask(true, func(current *run) {
-			for _, p := range append(withToken(i.made.Token), current.leader) {
+			marked, err := withToken(i.made.Token)
+			if err != nil {
+				r.log.Warn("cannot look for all processes of an application that is to be killed", "app", name, "error", err)
+			}
+			for _, p := range append(marked, status{identity: current.leader}) {
 				if p.alive() {
 					_ = syscall.Kill(p.PID, syscall.SIGKILL) // it may end in between
 				}

@@ -14,9 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/drover/drover/internal/debian"
-	"github.com/drover/drover/internal/hosts"
 	"github.com/drover/drover/internal/localcluster"
+	"github.com/drover/drover/test/harness/debian"
+	"github.com/drover/drover/test/harness/hosts"
 )
 
 func main() {
@@ -107,7 +107,7 @@ END
   drover deploy app.yml on-%s.yml
   redis-cli -h %s get key
 
-Cut and slow:  ip link set %s down     tc -n ... : see internal/hosts
+Cut and slow:  ip link set %s down     tc -n ... : see test/harness/hosts
 Ctrl-C here takes everything away.
 `, b.Name, image, b.Name, b.Name, b.Address, b.Name, a.Address, "v<bridge><host>")
 }

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/drover/drover/internal/localcluster"
-	"github.com/drover/drover/internal/vm"
+	"github.com/drover/drover/test/harness/vm"
 )
 
 func main() {

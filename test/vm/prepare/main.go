@@ -9,8 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/drover/drover/internal/testcluster"
-	"github.com/drover/drover/internal/vm"
+	"github.com/drover/drover/test/harness/testcluster"
+	"github.com/drover/drover/test/harness/vm"
 )
 
 func main() {

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/drover/drover/internal/vm"
+	"github.com/drover/drover/test/harness/vm"
 )
 
 func main() {

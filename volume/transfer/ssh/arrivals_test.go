@@ -1,16 +1,20 @@
 package ssh
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"math/rand/v2"
 	"path"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/volume"
@@ -104,7 +108,7 @@ func TestALookWaitsForWhatIsLeft(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				id := cluster.VolumeID(cluster.NewUUID())
 				var looks atomic.Int32
-				h := &handlers{ctx: t.Context(), server: &Server{Backend: watched{looks: &looks}}, conn: &line{}, from: row.from}
+				h := &handlers{ctx: t.Context(), server: &Server{Backend: watched{looks: &looks}}, conn: &line{}, from: row.from, guest: &guest{of: new(visitors)}}
 				old := &line{delay: time.Hour, closed: make(chan struct{})}
 				it := &arrival{from: "a", conn: old, over: make(chan struct{})}
 				if err := h.server.arrivals.begin(t.Context(), volumeKey(id), it); err != nil {
@@ -179,11 +183,65 @@ func TestCutsCostLittle(t *testing.T) {
 	}
 }
 
+// TestWhatHasComeIsTaken: of a client that is gone, everything that has reached this side is given to the
+// backend, which has read nothing of it by then.
+func TestWhatHasComeIsTaken(t *testing.T) {
+	const cut = 3 << 20
+	var n *node
+	var taken atomic.Int64
+	n = serve(t, stub{receive: func(_ context.Context, d volume.Delta, r io.Reader) error {
+		if taken.Load() > 0 {
+			return discard(t.Context(), d, r)
+		}
+		n.server.arrivals.mu.Lock()
+		client := n.server.arrivals.now[volumeKey(d.Volume)].conn
+		n.server.arrivals.mu.Unlock()
+		client.Wait()
+		count, err := io.Copy(io.Discard, r)
+		taken.Store(max(count, 1))
+		return err
+	}})
+	newRelay(t, n, func(connection int) fate {
+		if connection == 1 {
+			return fate{cut: cut}
+		}
+		return fate{}
+	})
+	if err := send(t, n, zeros(8<<20), newDelta()); err != nil {
+		t.Fatal(err)
+	}
+	// But for the handshake, and the packet in which the cut was.
+	if got := taken.Load(); got < cut-maxPacket-handshakeSize-cut/100 {
+		t.Errorf("%d bytes were taken of %d", got, cut)
+	}
+}
+
+// TestReadThoughNothingCanBeSaid: that a connection can't be written to any more takes nothing away.
+func TestReadThoughNothingCanBeSaid(t *testing.T) {
+	got, err := io.ReadAll(drained{mute{r: strings.NewReader("what has come")}})
+	if err != nil || string(got) != "what has come" {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
+// mute is a channel whose window can't be made wider.
+type mute struct {
+	ssh.Channel
+	r io.Reader
+}
+
+func (m mute) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p[:1])
+	return n, cmp.Or(err, error(syscall.EPIPE))
+}
+
 // restarts counts the full streams that come for a copy in which a part has arrived.
 type restarts struct {
 	volume.Backend
 	count *atomic.Int32
 }
+
+func (r restarts) Unwrap() volume.Backend { return r.Backend }
 
 func (r restarts) Receive(ctx context.Context, d volume.Delta, stream io.Reader) error {
 	held, err := volume.Find(ctx, r.Backend, d.Volume)

@@ -22,6 +22,9 @@ type Transport struct {
 	Key Key
 	// Log may be nil.
 	Log *slog.Logger
+	// Spool is the directory where listings of what has arrived elsewhere are kept while they are needed.
+	// Empty means that for temporary files. A listing of a full tree of 1 TiB takes half a GiB.
+	Spool string
 
 	pause time.Duration // before the second attempt; tests make it short
 }
@@ -63,7 +66,7 @@ func (c *connection) close() error {
 
 // connect makes a connection to a node and checks that it is that node.
 func (t *Transport) connect(ctx context.Context, to cluster.Node) (*connection, error) {
-	want, _, _, _, err := ssh.ParseAuthorizedKey([]byte(to.TransferKey))
+	want, err := parseRecord(to.TransferKey)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the record of node %s has no usable transfer key: %w", cluster.ErrInvalid, to.Name, err)
 	}
@@ -112,6 +115,16 @@ func (t *Transport) handshake(raw net.Conn, address string, want ssh.PublicKey) 
 	alive, cancel := context.WithCancel(context.Background())
 	go keepAlive(alive, client)
 	return &connection{ssh: client, sftp: files, stop: cancel}, nil
+}
+
+// parseRecord reads the transfer key of a node's record, which the node wrote itself.
+func parseRecord(text string) (ssh.PublicKey, error) {
+	plain, err := cluster.ParseUserKey(text)
+	if err != nil {
+		return nil, err
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(plain))
+	return key, err
 }
 
 // checkHostKey accepts exactly the key of the record.

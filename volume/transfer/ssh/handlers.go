@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,10 +21,12 @@ import (
 
 // handlers answer the SFTP requests of one session.
 type handlers struct {
-	ctx     context.Context // ends with the session
+	ctx     context.Context // ends with the client
+	taking  context.Context // goes on until what has come is taken
 	server  *Server
 	conn    ssh.Conn
 	from    cluster.NodeID // empty for a user
+	guest   *guest
 	streams sync.WaitGroup
 }
 
@@ -33,12 +34,25 @@ func (h *handlers) parse(r *sftp.Request) (file, error) {
 	return parsePath(r.Filepath, h.server.names().resolve)
 }
 
-// Fileread serves copy.json and the streams of snapshots.
+// Fileread serves copy.json, the streams of snapshots, and what has arrived.
 func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	f, err := h.parse(r)
 	if err != nil {
 		return nil, err
 	}
+	closed, err := h.guest.open()
+	if err != nil {
+		return nil, status(err)
+	}
+	file, err := h.read(f)
+	if err != nil {
+		closed()
+		return nil, err
+	}
+	return &readHandle{file, closed}, nil
+}
+
+func (h *handlers) read(f file) (io.ReaderAt, error) {
 	switch {
 	case f.part == partCopy:
 		h.server.arrivals.settle(h.ctx, volumeKey(f.volume), h.from, h.conn)
@@ -46,8 +60,10 @@ func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 		if err != nil {
 			return nil, err
 		}
-		b, err := json.Marshal(held)
+		b, err := encodeCopy(held)
 		return bytes.NewReader(b), status(err)
+	case f.part == partArrived:
+		return h.arrived(f.volume)
 	case f.part == partSnapshots && f.delta.To != "":
 		if h.from != "" {
 			return nil, status(errNode)
@@ -55,7 +71,8 @@ func (h *handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 		if err := h.readable(f.delta); err != nil {
 			return nil, err
 		}
-		return h.outgoing(f.delta), nil
+		f.delta.Reading = true
+		return h.outgoing(func(ctx context.Context, w io.Writer) error { return h.server.Backend.Send(ctx, f.delta, w) }), nil
 	default:
 		return nil, sftp.ErrSSHFxPermissionDenied
 	}
@@ -104,6 +121,19 @@ func (h *handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	if h.from == "" {
 		return nil, errUser
 	}
+	closed, err := h.guest.open()
+	if err != nil {
+		return nil, status(err)
+	}
+	file, err := h.write(f)
+	if err != nil {
+		closed()
+		return nil, err
+	}
+	return &writeHandle{file, closed}, nil
+}
+
+func (h *handlers) write(f file) (_ *incoming, err error) {
 	if f.image != "" {
 		return h.incomingImage(f.image)
 	}
@@ -115,7 +145,7 @@ func (h *handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 			return nil, status(err)
 		}
 	}
-	file, err := h.incoming(volumeKey(f.volume), func(r io.Reader) error { return h.server.Backend.Receive(h.ctx, f.delta, r) })
+	file, err := h.incoming(volumeKey(f.volume), func(r io.Reader) error { return h.server.Backend.Receive(h.taking, f.delta, r) })
 	if err != nil {
 		return nil, status(err)
 	}
@@ -130,6 +160,9 @@ func (h *handlers) token(d volume.Delta) ([]byte, error) {
 	}
 	if held.Partial == nil || held.Partial.From != d.From || held.Partial.To != d.To {
 		return nil, fmt.Errorf("%w: there is no part of %s to go on with", cluster.ErrStale, d)
+	}
+	if len(held.Partial.Token) > volume.MaxToken {
+		return nil, fmt.Errorf("%w: what there is of %s has a token that is too long", cluster.ErrStale, d)
 	}
 	return held.Partial.Token, nil
 }
@@ -149,14 +182,28 @@ func (h *handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.part == partIncoming && h.from == "" {
+	if (f.part == partIncoming || f.part == partArrived) && h.from == "" {
 		return nil, sftp.ErrSSHFxNoSuchFile
 	}
 	if r.Method != "List" {
 		return h.describe(f)
 	}
+	closed, err := h.guest.open()
+	if err != nil {
+		return nil, status(err)
+	}
+	all, err := h.list(r, f)
+	if err != nil {
+		closed()
+		return nil, err
+	}
+	return &listHandle{all, closed}, nil
+}
+
+// list lists a directory.
+func (h *handlers) list(r *sftp.Request, f file) (listing, error) {
 	switch {
-	case f.delta.To != "" || f.part == partCopy || f.image != "":
+	case f.delta.To != "" || f.part == partCopy || f.part == partArrived || f.image != "":
 		return nil, sftp.ErrSSHFxNoSuchFile // as a directory
 	case f.part == partSnapshots:
 		return h.snapshots(f.volume)
@@ -195,6 +242,9 @@ func (h *handlers) describe(f file) (sftp.ListerAt, error) {
 		return listing{regular(string(f.delta.To), 0, time.Time{})}, nil
 	case f.part == partIncoming:
 		return listing{directory(partIncoming)}, nil
+	case f.part == partArrived:
+		// How long it is nobody knows before it is made. It is worth asking for much of it at once.
+		return listing{regular(partArrived, inFlight*maxPacket, time.Time{})}, nil
 	}
 	all, err := h.snapshots(f.volume)
 	switch {

@@ -8,7 +8,7 @@ import (
 )
 
 // incomingImage receives an image.
-func (h *handlers) incomingImage(name string) (io.WriterAt, error) {
+func (h *handlers) incomingImage(name string) (*incoming, error) {
 	if h.server.Images == nil {
 		return nil, sftp.ErrSSHFxPermissionDenied
 	}

@@ -11,7 +11,7 @@ import (
 
 // An incoming is a file that is being written: what comes goes into the backend.
 type incoming struct {
-	*turn
+	*sequencer
 	pipe *io.PipeWriter
 	stop func() bool
 	done chan struct{} // closed when the backend has finished
@@ -25,9 +25,9 @@ func (h *handlers) incoming(what string, receive func(io.Reader) error) (*incomi
 		return nil, err
 	}
 	r, w := io.Pipe()
-	i := &incoming{turn: newTurn(), pipe: w, done: make(chan struct{})}
-	// Neither a worker nor the backend must wait for a client that is gone.
-	i.stop = context.AfterFunc(h.ctx, func() { i.TransferError(nil) })
+	i := &incoming{sequencer: newSequencer(), pipe: w, done: make(chan struct{})}
+	// Neither a worker nor the backend must wait for ever for a client that is gone.
+	i.stop = context.AfterFunc(h.taking, func() { i.TransferError(nil) })
 	h.streams.Go(func() {
 		defer close(i.done)
 		defer h.server.arrivals.end(what, it)
@@ -43,7 +43,7 @@ func (h *handlers) receive(what string, r io.Reader, receive func(io.Reader) err
 	if err == nil {
 		err = stream.verify()
 	}
-	if err != nil && h.ctx.Err() != nil {
+	if err != nil && h.taking.Err() != nil {
 		// Said to a client that is still there, this must not sound like a refusal.
 		return fmt.Errorf("%w: receive %s: this node is shutting down: %w", cluster.ErrUnavailable, what, err)
 	}
@@ -52,17 +52,17 @@ func (h *handlers) receive(what string, r io.Reader, receive func(io.Reader) err
 
 // WriteAt implements io.WriterAt.
 func (i *incoming) WriteAt(p []byte, offset int64) (int, error) {
-	if err := i.turn.wait(offset); err != nil {
+	if err := i.sequencer.wait(offset); err != nil {
 		return 0, status(err)
 	}
 	n, err := i.pipe.Write(p)
-	i.turn.done(offset + int64(len(p)))
+	i.sequencer.done(offset + int64(len(p)))
 	return n, status(err)
 }
 
 // TransferError is called when the client went away before it closed the file.
 func (i *incoming) TransferError(error) {
-	i.turn.end(io.ErrUnexpectedEOF)
+	i.sequencer.end(io.ErrUnexpectedEOF)
 	i.pipe.CloseWithError(io.ErrUnexpectedEOF)
 }
 
@@ -71,6 +71,6 @@ func (i *incoming) Close() error {
 	i.pipe.Close() // after TransferError this does nothing
 	<-i.done
 	i.stop()
-	i.turn.end(io.ErrClosedPipe)
+	i.sequencer.end(io.ErrClosedPipe)
 	return status(i.err)
 }

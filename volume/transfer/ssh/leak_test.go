@@ -71,7 +71,7 @@ func TestAPeerThatSaysNothing(t *testing.T) {
 			config := &ssh.ServerConfig{NoClientAuth: true}
 			config.AddHostKey(key)
 			began := time.Now()
-			(&Server{Log: slog.New(slog.DiscardHandler)}).answer(t.Context(), silent(), config)
+			(&Server{Log: slog.New(slog.DiscardHandler)}).answer(t.Context(), &stranger{conn: silent()}, config)
 			if took := time.Since(began); took != handshakeTimeout {
 				t.Errorf("it held its place for %s, want %s", took, handshakeTimeout)
 			}

@@ -13,7 +13,7 @@ import (
 // A file is one name in the tree.
 type file struct {
 	volume cluster.VolumeID
-	part   string // "copy.json", "snapshots", "incoming"
+	part   string // "copy.json", "snapshots", "incoming", "arrived"
 	delta  volume.Delta
 	// resume: the stream goes on with what was received before.
 	resume bool
@@ -25,6 +25,7 @@ const (
 	partCopy      = "copy.json"
 	partSnapshots = "snapshots"
 	partIncoming  = "incoming"
+	partArrived   = "arrived"
 	resumeMark    = "resume"
 )
 
@@ -40,6 +41,19 @@ func deltaPath(part string, d volume.Delta) string {
 	return path.Join("/volumes", string(d.Volume), part, name)
 }
 
+// maxPath bounds the path of a file: an image's name, of which every byte is escaped, is the longest.
+const maxPath = 3*maxImage + 100
+
+// maxImage bounds the name of an image: a repository's has 255 bytes at most, a tag 128, a digest less.
+const maxImage = 1024
+
+// validImage reports whether a name may be that of an image: printable ASCII, and nothing in it that a
+// command could take for an option. What is right beyond that the runtime knows.
+func validImage(name string) bool {
+	return name != "" && len(name) <= maxImage && name[0] != '-' &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
 // imagePath names the file of an image.
 func imagePath(name string) string { return path.Join("/images", url.PathEscape(name)) }
 
@@ -48,14 +62,17 @@ type resolver func(nameOrID string) (cluster.VolumeID, bool)
 
 // parsePath reads a path of the tree. Directories have empty parts.
 func parsePath(name string, resolve resolver) (file, error) {
+	notFound := &fs.PathError{Op: "find", Path: forPeople(name), Err: fs.ErrNotExist}
+	if len(name) > maxPath {
+		return file{}, notFound
+	}
 	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
-	notFound := &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
 	if len(parts) == 1 && parts[0] == "" {
 		return file{}, nil
 	}
 	if parts[0] == "images" && len(parts) == 2 {
 		image, err := url.PathUnescape(parts[1])
-		if err != nil {
+		if err != nil || !validImage(image) {
 			return file{}, notFound
 		}
 		return file{image: image}, nil
@@ -73,7 +90,9 @@ func parsePath(name string, resolve resolver) (file, error) {
 	}
 	if len(parts) > 2 {
 		f.part = parts[2]
-		if f.part != partSnapshots && f.part != partIncoming && (f.part != partCopy || len(parts) > 3) {
+		dir := f.part == partSnapshots || f.part == partIncoming
+		regular := f.part == partCopy || f.part == partArrived
+		if !dir && (!regular || len(parts) > 3) {
 			return file{}, notFound
 		}
 	}
@@ -97,5 +116,5 @@ func (f *file) parseDelta(name string) bool {
 	default:
 		return false
 	}
-	return cluster.ValidName(string(f.delta.To)) && (f.delta.From == "" || cluster.ValidName(string(f.delta.From)))
+	return cluster.ValidSnapshotName(f.delta.To) && (f.delta.From == "" || cluster.ValidSnapshotName(f.delta.From))
 }

@@ -21,7 +21,7 @@ type relay struct {
 // A fate is what becomes of one connection. Offsets count the bytes from client to server; zero
 // means that it does not happen.
 type fate struct {
-	cut    int64 // both sides are closed
+	cut    int64 // both sides are closed, when the server has read what was carried
 	flip   int64 // one bit is turned over
 	freeze int64 // nothing more goes either way, and nobody is told
 }
@@ -57,7 +57,7 @@ func (r *relay) carry(client net.Conn) {
 		client.Close()
 		return
 	}
-	l := &link{client: client, server: server}
+	l := &link{client: client.(*net.TCPConn), server: server.(*net.TCPConn)}
 	r.mu.Lock()
 	r.links = append(r.links, l)
 	l.fate = r.fate(len(r.links))
@@ -66,6 +66,9 @@ func (r *relay) carry(client net.Conn) {
 	back.Go(l.back)
 	l.forth(&r.bytes)
 	back.Wait()
+	if !l.frozen.Load() {
+		server.Close()
+	}
 }
 
 // cut closes every connection.
@@ -93,7 +96,7 @@ func (r *relay) connections() int { return len(r.all()) }
 
 // A link is one connection through a relay.
 type link struct {
-	client, server net.Conn
+	client, server *net.TCPConn
 	fate           fate
 	frozen         atomic.Bool
 }
@@ -104,7 +107,7 @@ func (l *link) forth(carried *atomic.Int64) {
 	defer func() {
 		l.client.Close()
 		if !l.frozen.Load() {
-			l.server.Close()
+			l.server.CloseWrite()
 		}
 	}()
 	var at int64
@@ -135,7 +138,8 @@ func (l *link) forth(carried *atomic.Int64) {
 	}
 }
 
-// back carries from the server to the client.
+// back carries from the server to the client. It reads what comes for a client that is gone, too: what
+// is closed unread is a reset, which takes away what the other side has not read yet.
 func (l *link) back() {
 	defer l.client.Close()
 	answer := make([]byte, 32<<10)

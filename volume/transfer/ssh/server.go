@@ -38,7 +38,10 @@ type Server struct {
 	// Limits may be left out.
 	Limits Limits
 
+	taking   time.Duration // in place of takeTimeout; tests make it short
 	arrivals arrivals
+	visitors visitors
+	once     sync.Once
 }
 
 // Images are what the applications of this node run from. Both methods refuse a node that has no
@@ -49,18 +52,6 @@ type Images interface {
 	// LoadImage takes the stream that SaveImage of another node's runtime made.
 	LoadImage(ctx context.Context, from cluster.NodeID, name string, stream io.Reader) error
 }
-
-// Limits bound what clients can take up. Zero means the default.
-type Limits struct {
-	// Connections at once, with those that are not authenticated yet: 128. What comes beyond
-	// them is closed at once.
-	Connections int
-	// Sessions at once in one connection: 4. A session takes some 8 MB at most.
-	Sessions int
-}
-
-func (l Limits) connections() int { return cmp.Or(l.Connections, 128) }
-func (l Limits) sessions() int    { return cmp.Or(l.Sessions, 4) }
 
 // These carry, from the authentication to the session, who the client is.
 const (
@@ -77,7 +68,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer stop()
 	var connections sync.WaitGroup
 	defer connections.Wait()
-	slots := make(chan struct{}, s.Limits.connections())
+	s.once.Do(func() { s.visitors.limits = s.Limits }) // it may serve several listeners
+	var told time.Time                                 // when the log last had of a crowd
 	for {
 		conn, err := listener.Accept()
 		switch {
@@ -94,21 +86,25 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		select {
-		case slots <- struct{}{}:
-			connections.Go(func() { defer func() { <-slots }(); s.answer(ctx, conn, config) })
-		default:
-			s.Log.Warn("a transfer connection is one too many", "from", conn.RemoteAddr(), "limit", cap(slots))
-			conn.Close()
+		stranger, crowded := s.visitors.meet(conn)
+		if crowded && time.Since(told) > crowdInterval {
+			told = time.Now()
+			s.Log.Warn("too many transfer connections that do not show who they are; the oldest give way", "newest", conn.RemoteAddr())
 		}
+		connections.Go(func() { s.answer(ctx, stranger, config) })
 	}
 }
 
-func (s *Server) answer(ctx context.Context, conn net.Conn, config *ssh.ServerConfig) {
+// crowdInterval is how often the log says that there are too many strangers.
+const crowdInterval = 10 * time.Second
+
+func (s *Server) answer(ctx context.Context, stranger *stranger, config *ssh.ServerConfig) {
+	conn := stranger.conn
 	defer conn.Close()
+	defer s.visitors.part(stranger)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	if err := s.serve(ctx, conn, config); err != nil && ctx.Err() == nil {
+	if err := s.serve(ctx, stranger, config); err != nil && ctx.Err() == nil {
 		s.Log.Debug("a transfer connection ended", "from", conn.RemoteAddr(), "error", err)
 	}
 }
@@ -145,7 +141,8 @@ func (s *Server) recheck(ctx context.Context, client *ssh.ServerConn) {
 }
 
 // serve answers one connection: sessions with the subsystem sftp, nothing else.
-func (s *Server) serve(ctx context.Context, conn net.Conn, config *ssh.ServerConfig) error {
+func (s *Server) serve(ctx context.Context, stranger *stranger, config *ssh.ServerConfig) error {
+	conn := stranger.conn
 	if err := conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return err
 	}
@@ -154,6 +151,15 @@ func (s *Server) serve(ctx context.Context, conn net.Conn, config *ssh.ServerCon
 		return err
 	}
 	defer client.Close()
+	s.visitors.part(stranger)
+	is := client.Permissions.Extensions
+	isNode := is[nodeExtension] != ""
+	guest, err := s.visitors.enter(is[keyExtension], isNode)
+	if err != nil {
+		s.Log.Warn("a transfer connection is one too many", "from", conn.RemoteAddr(), "node", is[nodeExtension])
+		return err
+	}
+	defer guest.leave(isNode)
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
@@ -162,6 +168,11 @@ func (s *Server) serve(ctx context.Context, conn net.Conn, config *ssh.ServerCon
 	go ssh.DiscardRequests(requests)
 	go keepAlive(ctx, client)
 	go s.recheck(ctx, client)
+	return s.sessions(ctx, client, guest, channels)
+}
+
+// sessions answers those of one connection.
+func (s *Server) sessions(ctx context.Context, client *ssh.ServerConn, guest *guest, channels <-chan ssh.NewChannel) error {
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
 	slots := make(chan struct{}, s.Limits.sessions())
@@ -170,23 +181,34 @@ func (s *Server) serve(ctx context.Context, conn net.Conn, config *ssh.ServerCon
 			offered.Reject(ssh.UnknownChannelType, "only sessions")
 			continue
 		}
-		select {
-		case slots <- struct{}{}:
-		default:
+		end, ok := guest.session()
+		if ok {
+			select {
+			case slots <- struct{}{}:
+			default:
+				end()
+				ok = false
+			}
+		}
+		if !ok {
 			offered.Reject(ssh.ResourceShortage, "too many sessions")
 			continue
 		}
 		channel, requests, err := offered.Accept()
 		if err != nil {
+			end()
 			return err
 		}
-		sessions.Go(func() { defer func() { <-slots }(); s.session(ctx, client, channel, requests) })
+		sessions.Go(func() {
+			defer func() { <-slots; end() }()
+			s.session(ctx, client, guest, channel, requests)
+		})
 	}
 	return client.Wait()
 }
 
 // session waits for the request of the sftp subsystem and serves it.
-func (s *Server) session(ctx context.Context, client *ssh.ServerConn, channel ssh.Channel, requests <-chan *ssh.Request) {
+func (s *Server) session(ctx context.Context, client *ssh.ServerConn, guest *guest, channel ssh.Channel, requests <-chan *ssh.Request) {
 	defer channel.Close()
 	for r := range requests {
 		wanted := r.Type == "subsystem" && len(r.Payload) > 4 && string(r.Payload[4:]) == "sftp"
@@ -194,28 +216,50 @@ func (s *Server) session(ctx context.Context, client *ssh.ServerConn, channel ss
 			r.Reply(wanted, nil)
 		}
 		if wanted {
-			s.files(ctx, client, channel, requests)
+			s.files(ctx, client, guest, channel, requests)
 			return
 		}
 	}
 }
 
 // files serves SFTP.
-func (s *Server) files(ctx context.Context, client *ssh.ServerConn, channel ssh.Channel, requests <-chan *ssh.Request) {
+func (s *Server) files(ctx context.Context, client *ssh.ServerConn, guest *guest, channel ssh.Channel, requests <-chan *ssh.Request) {
+	taking, abandon := context.WithCancel(ctx)
+	defer abandon()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// The requests end with the client. The SFTP server sees its end only behind the packets
-	// that are still to be handled, and those may wait for a backend that waits for more.
-	go func() { ssh.DiscardRequests(requests); cancel() }()
-	h := &handlers{ctx: ctx, server: s, conn: client, from: cluster.NodeID(client.Permissions.Extensions[nodeExtension])}
+	go func() {
+		ssh.DiscardRequests(requests) // they end with the client
+		cancel()
+		// The SFTP server sees the end only behind what has come. That is taken still: what is thrown
+		// away here must be shipped again.
+		select {
+		case <-taking.Done():
+		case <-time.After(cmp.Or(s.taking, takeTimeout)):
+			abandon()
+		}
+	}()
+	h := &handlers{ctx: ctx, taking: taking, server: s, conn: client, guest: guest, from: cluster.NodeID(client.Permissions.Extensions[nodeExtension])}
 	defer h.streams.Wait()
-	server := sftp.NewRequestServer(channel, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h},
+	server := sftp.NewRequestServer(drained{channel}, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h},
 		sftp.WithRSMaxTxPacket(maxPacket), sftp.WithRSAllocator())
 	if err := server.Serve(); err != nil {
 		s.Log.Debug("a transfer session ended", "from", h.from, "error", err)
 	}
 	cancel()
 	channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
+}
+
+// A drained channel is read to its end, whatever becomes of the connection: with the last of what has come
+// the library returns that no more can be asked for.
+type drained struct{ ssh.Channel }
+
+func (d drained) Read(p []byte) (int, error) {
+	n, err := d.Channel.Read(p)
+	if n > 0 {
+		err = nil
+	}
+	return n, err
 }
 
 // errUser: users look, nodes ship. It has the code for which clients of people have words.

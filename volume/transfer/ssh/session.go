@@ -3,9 +3,9 @@ package ssh
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"time"
 
@@ -108,14 +108,22 @@ func (s *session) HasImage(ctx context.Context, name string) (has bool, err erro
 	return has, nil
 }
 
-// readCopy takes three round trips: open, read, and close, whose answer nobody needs.
+// readCopy takes three round trips: open, read, and close, whose answer nobody needs. What comes is
+// bounded; what cannot be right is an *ownError: asked again, the other side would say the same.
 func readCopy(c *connection, id cluster.VolumeID) (held volume.Copy, err error) {
 	f, err := c.sftp.Open(path.Join("/volumes", string(id), partCopy))
 	if err != nil {
 		return held, err
 	}
 	defer f.Close()
-	return held, json.NewDecoder(f).Decode(&held)
+	said, err := io.ReadAll(io.LimitReader(f, maxCopy+1))
+	if err != nil {
+		return held, err
+	}
+	if held, err = decodeCopy(said, id); err != nil {
+		return held, &ownError{fmt.Errorf("what the other side says of its copy: %w", err)}
+	}
+	return held, nil
 }
 
 // attempts makes one attempt after the other, each on a connection that was good when it began,
@@ -200,7 +208,7 @@ func (p *patience) renew() {
 func (p *patience) wait(ctx context.Context, err error) error {
 	p.fruitless++
 	if p.fruitless >= maxFruitless {
-		return fmt.Errorf("gave up after %d attempts: %w", p.fruitless, err)
+		return fmt.Errorf("gave up after %s: %w", cluster.Count(p.fruitless, "attempt"), err)
 	}
 	timer := time.NewTimer(p.policy.NextBackOff())
 	defer timer.Stop()

@@ -57,4 +57,6 @@ const (
 	handshakeTimeout = 10 * time.Second
 	// settleTimeout is how long a packet waits for the one before it, which nobody has sent yet.
 	settleTimeout = 10 * time.Second
+	// takeTimeout is how long a backend may work at what has come, some megabytes, when its client is gone.
+	takeTimeout = 10 * time.Second
 )

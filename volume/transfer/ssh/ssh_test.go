@@ -23,7 +23,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	transfertest.Run(t, func(t *testing.T, target volume.Backend) (transfer.Transport, cluster.Node) {
-		n := serve(t, target)
+		n := serve(t, target, func(s *Server) { s.taking = 100 * time.Millisecond })
 		return n.transport, n.node
 	})
 }

@@ -42,6 +42,9 @@ func status(err error) error {
 			return fmt.Errorf("%s [%s]", err.Error(), k.name)
 		}
 	}
+	if cluster.Lasting(err) { // a file that this side may not make, say
+		return fmt.Errorf("%s [refused]", err.Error())
+	}
 	return errors.New(err.Error())
 }
 
@@ -72,10 +75,15 @@ func answered(err error) error {
 	if quoted, err := strconv.QuotedPrefix(text); err == nil {
 		text, _ = strconv.Unquote(quoted) // it was quoted
 	}
+	return remote(text)
+}
+
+// remote reads what status made of an error, or whatever else a peer says.
+func remote(text string) *remoteError {
 	for _, k := range kinds {
 		if bare, found := strings.CutSuffix(text, " ["+k.name+"]"); found {
-			return &remoteError{bare, k.kind}
+			return &remoteError{forPeople(bare), k.kind}
 		}
 	}
-	return &remoteError{text, nil}
+	return &remoteError{forPeople(text), nil}
 }

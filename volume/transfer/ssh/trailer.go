@@ -28,8 +28,10 @@ type trailed struct {
 	hash *xxhash.Digest
 }
 
-func newTrailed(r io.Reader) *trailed {
-	return &trailed{r: bufio.NewReaderSize(r, 2*maxPacket), hash: xxhash.New()}
+func newTrailed(r io.Reader) *trailed { return newTrailedSize(r, 2*maxPacket) }
+
+func newTrailedSize(r io.Reader, buffer int) *trailed {
+	return &trailed{r: bufio.NewReaderSize(r, buffer), hash: xxhash.New()}
 }
 
 // Read returns the stream without its trailer. It ends with io.EOF only if the hash fits.

@@ -16,30 +16,68 @@ import (
 
 // An upload is one delta on its way, over as many connections as that takes.
 type upload struct {
-	delta  volume.Delta
-	source transfer.Source
-	meter  *meter
-	tried  bool
+	transport *Transport
+	delta     volume.Delta
+	source    transfer.Source
+	meter     *meter
+	tried     bool
+	listed    bool   // besides its token, what has arrived takes a listing to go on from
+	seen      uint64 // the hash of the last one
 }
 
 // Send implements transfer.Session. A small delta takes two round trips beside its data: one opens
 // the file, one closes it.
 func (s *session) Send(ctx context.Context, d volume.Delta, source transfer.Source, o transfer.Options) (int64, error) {
-	u := &upload{delta: d, source: source, meter: newMeter(o)}
+	u := &upload{transport: s.transport, delta: d, source: source, meter: newMeter(o)}
 	err := s.attempts(ctx, u.attempt)
 	return u.meter.finish(), err
 }
 
 func (u *upload) attempt(ctx context.Context, c *connection, p *patience) error {
-	if u.tried {
+	if u.tried || len(u.delta.Resume) > 0 {
 		if done, err := u.goOn(c, p); done || err != nil {
 			return err
 		}
 	}
 	u.tried = true
-	return write(ctx, c, deltaPath(partIncoming, u.delta), u.meter, func(ctx context.Context, w io.Writer) error {
-		return u.source.Send(ctx, u.delta, w)
+	d := u.delta
+	if u.listed {
+		arrived, err := u.arrived(c, p)
+		if err != nil {
+			return err
+		}
+		if arrived == nil {
+			d.Resume = nil
+		} else {
+			defer arrived.Close()
+			d.Arrived = arrived.path()
+		}
+	}
+	return write(ctx, c, deltaPath(partIncoming, d), u.meter, func(ctx context.Context, w io.Writer) error {
+		return u.source.Send(ctx, d, w)
 	})
+}
+
+// arrived fetches the listing to go on from. Without one, because it is gone by now or there is no room
+// for it here, the transfer begins anew.
+func (u *upload) arrived(c *connection, p *patience) (*spooled, error) {
+	s, err := u.transport.fetchArrived(c, u.delta.Volume)
+	var own *ownError
+	var remote *remoteError
+	switch {
+	case err == nil && s.hash != u.seen:
+		u.seen = s.hash
+		p.renew() // more has arrived
+		fallthrough
+	case err == nil:
+		return s, nil
+	case errors.As(err, &own):
+		u.transport.log().Warn("a transfer that was cut begins anew: what has arrived cannot be looked at here", "volume", u.delta.Volume, "error", own.error)
+		return nil, nil
+	case errors.As(answered(err), &remote) && (errors.Is(remote, cluster.ErrNotFound) || errors.Is(remote, cluster.ErrStale)):
+		return nil, nil
+	}
+	return nil, err
 }
 
 // goOn looks at what became of an attempt that broke off. Either the transfer is done after all,
@@ -53,10 +91,11 @@ func (u *upload) goOn(c *connection, p *patience) (done bool, err error) {
 	if part := held.Partial; part != nil && part.From == u.delta.From && part.To == u.delta.To {
 		token = part.Token
 	}
-	if len(token) > 0 && !slices.Equal(token, u.delta.Resume) {
+	// Where there is a listing, that says whether more has arrived: such a token is one of an attempt.
+	if len(token) > 0 && !held.Partial.Listed && !slices.Equal(token, u.delta.Resume) {
 		p.renew() // more has arrived
 	}
-	u.delta.Resume = token
+	u.delta.Resume, u.listed = token, len(token) > 0 && held.Partial.Listed
 	return slices.ContainsFunc(held.Snapshots, func(s cluster.Snapshot) bool { return s.Name == u.delta.To }), nil
 }
 

@@ -11,6 +11,7 @@ package transfertest
 import (
 	"context"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 
@@ -37,6 +38,8 @@ func Run(t *testing.T, connect func(t *testing.T, target volume.Backend) (transf
 		{"a transfer ends with its context when the receiver hangs", (*suite).receiverHangs},
 		{"a transfer ends with its context when the source hangs", (*suite).sourceHangs},
 		{"a context that has ended ships nothing", (*suite).canceledBefore},
+		{"what goes on is told what has arrived, for as long as it is sent", (*suite).goesOn},
+		{"what takes no listing to go on is told none", (*suite).goesOnUnlisted},
 		{"an image arrives", (*suite).image},
 		{"an image of which a part was sent does not arrive", (*suite).brokenImage},
 		{"progress counts what was shipped", (*suite).progress},
@@ -70,6 +73,35 @@ type faulty struct {
 
 	mu      sync.Mutex
 	receive receiver // nil: as mem does
+	partial *volume.Partial
+	listing string
+}
+
+// holds makes the backend say that a part of a transfer has arrived in each of its copies.
+func (f *faulty) holds(p *volume.Partial, listing string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.partial, f.listing = p, listing
+}
+
+// Copies implements volume.Backend.
+func (f *faulty) Copies(ctx context.Context) ([]volume.Copy, error) {
+	all, err := f.Backend.Copies(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range all {
+		if f.partial != nil {
+			all[i].Partial = f.partial
+		}
+	}
+	return all, err
+}
+
+// Listing implements volume.Lister.
+func (f *faulty) Listing(context.Context, cluster.VolumeID) (io.ReadCloser, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return io.NopCloser(strings.NewReader(f.listing)), nil
 }
 
 type receiver func(ctx context.Context, r io.Reader) error

@@ -1,0 +1,147 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/rules"
+	"github.com/drover/drover/control/wire"
+)
+
+// A speaker is which process speaks as a node. After a restart it is another one, and the former one
+// is silent. If both speak, the node's identity has been cloned: each would write what it is told
+// that it owns, so neither is told anything new until one of them is silent.
+//
+//	instance speaks                      -> it is told what the node gets
+//	another registers, the former silent -> that is the instance from now on
+//	another registers                    -> rival: both are refused, and the node counts as out of touch
+//	the former one registers once more   -> it is late, and refused; again: it is a rival
+//	either is silent for long enough     -> the other one is the instance
+//
+// Whoever else speaks is refused, and nothing follows from that: a process that lives registers next, and
+// what is late is of one that has ended.
+type speaker struct {
+	instance, rival     string
+	spoke, contradicted time.Time // last call of the instance, and of the rival
+	polls               int       // of the instance, under way: a process that ended has none
+	told                bool      // an event has told of the rival
+	former              string    // the instance before, and when it last registered since
+	echoed              time.Time
+	warned              string // the last one at another address of which an event has told
+}
+
+func (p *speaker) contended(at time.Time, window time.Duration) bool {
+	return p.rival != "" && at.Sub(p.contradicted) <= window
+}
+
+// admit decides which process speaks as a node from now on. The caller holds mu.
+func (s *Service) admit(ctx context.Context, n *session, address string) error {
+	instance, at, window := wire.InstanceOf(ctx), s.clock.now(), s.options.Timing.Liveness
+	alive := n.polls > 0 || n.contended(at, window) && at.Sub(n.spoke) <= window
+	if instance != n.instance && n.instance != "" && alive {
+		late := instance == n.former && at.Sub(n.echoed) > window
+		if n.echoed = at; late && n.rival == "" {
+			return s.ended(n)
+		}
+		s.contradict(n, instance, "another one at "+address)
+		return s.twofold(n)
+	}
+	if instance != n.instance {
+		n.speaker = speaker{instance: instance, former: n.instance}
+		n.Rival = ""
+	}
+	n.spoke = at
+	return nil
+}
+
+// speaks refuses a call of a node by a process that does not speak as it, or while two do. The caller
+// holds mu.
+func (s *Service) speaks(ctx context.Context, n *session) error {
+	switch instance := wire.InstanceOf(ctx); {
+	case n.instance == "" && n.rival == "":
+		n.instance = instance
+	case instance == n.instance:
+		n.spoke = s.clock.now()
+	case n.rival != "" && instance == n.rival:
+		n.contradicted = s.clock.now()
+	default:
+		return s.ended(n)
+	}
+	return s.twofold(n)
+}
+
+// ended refuses a call of a process that is not the node any more.
+func (s *Service) ended(n *session) error {
+	return fmt.Errorf("%w: another agent has registered as node %s since", cluster.ErrConflict, s.model.Node(n.id))
+}
+
+func (s *Service) contradict(n *session, instance, what string) {
+	if n.rival == "" {
+		n.changed.raise()
+		n.Rival = what
+	}
+	n.rival, n.contradicted = instance, s.clock.now()
+}
+
+// twofold refuses what a node asks for while two speak as it.
+func (s *Service) twofold(n *session) error {
+	if !n.contended(s.clock.now(), s.options.Timing.Liveness) {
+		return nil
+	}
+	err := fmt.Errorf("%w: two agents speak as node %s, %s; neither is told anything new", cluster.ErrConflict, s.model.Node(n.id), n.Rival)
+	return cluster.WithHint(err, "end one of them, and give its host an identity of its own: drover node add")
+}
+
+// tellRefused tells, once of each process, of a host that was refused because it may be a copy of another.
+func (s *Service) tellRefused(ctx context.Context, n cluster.Node, why error) {
+	s.mu.Lock()
+	was, _ := s.model.Nodes.Get(n.ID)
+	known, instance := s.sessions[n.ID], wire.InstanceOf(ctx)
+	news := known != nil && n.Elsewhere(was) && known.warned != instance
+	if news {
+		known.warned = instance
+	}
+	s.mu.Unlock()
+	if !news {
+		return
+	}
+	if _, err := s.update(ctx, func(w *rules.Write) error {
+		w.Tell(cluster.Event{Node: n.ID, Kind: "conflict", Message: cluster.Message(why)})
+		return nil
+	}); err != nil {
+		s.options.log().Error("the event was not recorded", "kind", "conflict", "reason", why, "error", err)
+	}
+}
+
+// quiet ends what is past: rivals that are silent. It tells of those that are new. The caller holds mu.
+func (s *Service) quiet(w *rules.Write) {
+	for id, n := range s.sessions {
+		switch {
+		case n.rival == "":
+		case !n.contended(w.View.Now, s.options.Timing.Liveness):
+			n.rival, n.Rival, n.told = "", "", false
+			n.changed.raise()
+		case !n.told:
+			n.told = true
+			w.Tell(cluster.Event{Node: id, Kind: "conflict", Message: cluster.Message(s.twofold(n))})
+		}
+	}
+}
+
+// updateBy is update for a call that only a node may make.
+func (s *Service) updateBy(ctx context.Context, node cluster.NodeID, edit func(*rules.Write) error) (*rules.Write, error) {
+	return s.update(ctx, func(w *rules.Write) error {
+		if err := s.model.Admitted(node); err != nil {
+			return err
+		}
+		if n := s.sessions[node]; n != nil {
+			if err := s.speaks(ctx, n); err != nil {
+				// Not a conflict, which would say that the attempt is over.
+				return fmt.Errorf("%w: %s", cluster.ErrUnavailable, cluster.Message(err))
+			}
+		}
+		return edit(w)
+	})
+}

@@ -1,0 +1,93 @@
+package records
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/drover/drover/cluster"
+)
+
+// Nouns are the tables of all nouns, and this is the one list of them: a new noun is a field, and a
+// line of newNouns.
+type Nouns struct {
+	Applications *Table[cluster.AppName, cluster.Application]
+	Drains       *Table[cluster.AppName, Drain]
+	Ownerships   *Table[cluster.VolumeID, cluster.Ownership]
+	Volumes      *Table[cluster.VolumeID, cluster.Volume]
+	Leases       *Table[cluster.VolumeID, cluster.Lease]
+	Moves        *Table[cluster.MoveID, cluster.Move]
+	Nodes        *Table[cluster.NodeID, cluster.Node]
+	Removed      *Table[cluster.NodeID, cluster.RemovedNode]
+	Routes       *Table[int, cluster.Route]
+	Keys         *Table[string, cluster.UserKey]
+	Revocations  *Table[string, cluster.Revocation]
+	Recoveries   *Table[string, Recovery]
+
+	list []table
+}
+
+func newNouns() *Nouns {
+	n := &Nouns{}
+	n.Applications = noun(n, "application", func(a cluster.Application) cluster.AppName { return a.Name }, (*Index).application)
+	n.Drains = noun(n, "departure", func(d Drain) cluster.AppName { return d.Application }, (*Index).drain) // as it was called at first
+	n.Ownerships = noun(n, "ownership", func(o cluster.Ownership) cluster.VolumeID { return o.Volume }, (*Index).ownership)
+	n.Volumes = noun(n, "volume", func(v cluster.Volume) cluster.VolumeID { return v.ID }, (*Index).volume)
+	n.Leases = noun(n, "lease", func(l cluster.Lease) cluster.VolumeID { return l.Volume }, nil)
+	n.Moves = noun(n, "move", func(m cluster.Move) cluster.MoveID { return m.ID }, (*Index).move)
+	n.Nodes = noun(n, "node", func(n cluster.Node) cluster.NodeID { return n.ID }, nil)
+	n.Removed = noun(n, "removed", func(n cluster.RemovedNode) cluster.NodeID { return n.ID }, nil)
+	n.Routes = noun(n, "route", func(r cluster.Route) int { return r.External }, nil)
+	n.Keys = noun(n, "key", func(k cluster.UserKey) string { return k.Name }, nil)
+	n.Revocations = noun(n, "revocation", func(r cluster.Revocation) string { return r.User }, nil)
+	n.Recoveries = noun(n, "recovery", func(Recovery) string { return "store" }, nil) // one at most
+	return n
+}
+
+func noun[K cmp.Ordered, V any](n *Nouns, name string, id func(V) K, index func(x *Index, was, is *V)) *Table[K, V] {
+	t := &Table[K, V]{noun: name, id: id, index: index, rows: map[K]row[V]{}}
+	n.list = append(n.list, t)
+	return t
+}
+
+// A Drain is an application without a volume that goes on running on the node that it was placed on
+// before, until it is healthy on the node where it is placed now.
+type Drain struct {
+	Application cluster.AppName `json:"application"`
+	Node        cluster.NodeID  `json:"node"`
+}
+
+// A Recovery is the time from when the store is seen to have gone back, to a backup say, until an
+// operator accepts what it holds: until then nothing is destroyed on its word.
+type Recovery struct {
+	Noticed time.Time `json:"noticed"`
+	// Why is the evidence.
+	Why string `json:"why"`
+	// Witnesses are nodes that have acted on what the store does not know any more: two at most, so that
+	// of any node there is another one that says the same.
+	Witnesses []cluster.NodeID `json:"witnesses"`
+}
+
+// Recovering reports whether the store has gone back, and nobody has accepted that yet.
+func (n *Nouns) Recovering() bool {
+	_, recovering := n.Recoveries.Get("store")
+	return recovering
+}
+
+// Configuration returns the configuration; its values are those of the tables.
+func (n *Nouns) Configuration() cluster.Configuration {
+	c := cluster.Configuration{
+		Applications: make(map[cluster.AppName]cluster.Application, n.Applications.Len()),
+		Volumes:      make(map[cluster.VolumeID]cluster.Volume, n.Volumes.Len()),
+		Leases:       make(map[cluster.VolumeID]cluster.Lease, n.Leases.Len()),
+	}
+	for name, a := range n.Applications.Each() {
+		c.Applications[name] = a
+	}
+	for id, v := range n.Volumes.Each() {
+		c.Volumes[id] = v
+	}
+	for id, l := range n.Leases.Each() {
+		c.Leases[id] = l
+	}
+	return c
+}

@@ -1,0 +1,320 @@
+package control
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/store/mem"
+	"github.com/drover/drover/control/wire"
+)
+
+// putBack makes the service start again on what its store held earlier; nodes go on, and say again what
+// they have.
+func (l *lab) putBack(backup *mem.Store) {
+	l.t.Helper()
+	l.stop()
+	l.store = backup
+	l.start(l.store)
+	for _, h := range l.hosts {
+		h.register()
+		h.report()
+	}
+}
+
+// movedSince runs db on a, keeps a backup, and moves it to b.
+func (l *lab) movedSince() *mem.Store {
+	l.t.Helper()
+	l.runDatabase()
+	l.allAct()
+	backup := l.store.Backup()
+	l.bring(cluster.PhasePromote)
+	l.allAct()
+	l.wantPhase(cluster.PhaseDone)
+	return backup
+}
+
+func TestAStoreThatWentBackMakesNoSecondWriter(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		backup := l.movedSince()
+		a := l.host("a")
+		a.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: 1, Open: true}} // it never heard of the commit
+		l.putBack(backup)
+		s := a.assignment()
+		if len(s.Applications)+len(s.Volumes) > 0 {
+			t.Errorf("a, which does not own db any more, is told to run %+v on %+v", s.Applications, s.Volumes)
+		}
+		if len(s.Owners) != 1 || s.Owners[0].Owner != "b" || s.Owners[0].Epoch != 2 {
+			t.Errorf("a is told of the owners %+v, want b at epoch 2", s.Owners)
+		}
+		b := l.host("b").assignment()
+		if len(b.Owners)+len(b.Volumes)+len(b.Deleted) > 0 {
+			t.Errorf("b, which goes on with db, is told %+v", b)
+		}
+		l.wantRoute(cluster.Route{External: 5432, Application: "db", Mode: cluster.Forward, Endpoint: "b:5432", Epoch: 2})
+		l.wantEvent("conflict", "db", "node-a at epoch 1", "node-b (primary, epoch 2)")
+		if l.Status().Converged {
+			t.Error("the status says that all is well")
+		}
+	})
+}
+
+func TestAVolumeAboveTheRecordIsSuspendedAlone(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.putBack(l.movedSince())
+		_, err := l.RequestMove(l.ctx, wire.MoveRequest{Application: "db", To: "c"})
+		l.wantKind(err, cluster.ErrConflict)
+		_, err = l.DeleteVolume(l.ctx, "db")
+		l.wantKind(err, cluster.ErrConflict)
+		_, err = l.ResizeVolume(l.ctx, "db", wire.ResizeRequest{})
+		l.wantKind(err, cluster.ErrConflict)
+		l.configure(site("c"))
+		l.host("c").act()
+		if r := l.route(8080); r.Endpoint != "c:80" {
+			t.Errorf("what has nothing to do with it has the route %+v", r)
+		}
+		if len(l.Moves()) != 0 {
+			t.Errorf("a move begins: %+v", l.Moves())
+		}
+	})
+}
+
+func TestACommitThatIsNotOnRecordAnyMoreIsNotWithdrawn(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.allAct()
+		backup := l.store.Backup()
+		m := l.bring(cluster.PhaseHold)
+		l.ok(l.commit(m)) // whose answer is lost
+		l.host("a").state.Seen = l.host("a").assignment().Revision
+		l.stop()
+		l.store = backup
+		l.start(l.store)
+		l.wantKind(l.commit(m), cluster.ErrUnavailable)
+		l.host("a").register()
+		l.wantKind(l.commit(m), cluster.ErrUnavailable)
+		l.host("a").report()
+		l.wantKind(l.commit(m), cluster.ErrUnavailable)
+		l.wantKind(l.failed(m, false), cluster.ErrUnavailable)
+	})
+}
+
+func TestNothingIsDestroyedOnTheWordOfAStoreThatWentBack(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		_, err := l.CreateVolume(l.ctx, wire.VolumeRequest{Name: "log", Node: "b"})
+		l.ok(err)
+		l.allAct()
+		a, b := l.host("a"), l.host("b")
+		snapshots := func() {
+			for i := range a.state.Volumes {
+				a.state.Volumes[i].Snapshots = []cluster.Snapshot{{Name: "one", GUID: "1", Kept: true}, {Name: "two", GUID: "2", Kept: true}}
+			}
+		}
+		l.ok(l.RequestSnapshot(l.ctx, "db", wire.SnapshotRequest{Name: "one"}))
+		_, err = l.Configure(l.ctx, 0, func() cluster.Configuration {
+			c, _ := l.Configuration()
+			v := c.Volumes[dbVolume]
+			v.Rollback = &cluster.RollbackRequest{ID: "first", Snapshot: "one", Epoch: 1}
+			c.Volumes[dbVolume] = v
+			v = c.Volumes[logVolume]
+			v.Deleted = true
+			c.Volumes[logVolume] = v
+			return c
+		}())
+		l.ok(err)
+		backup := l.store.Backup()
+		_, err = l.UndeleteVolume(l.ctx, "log")
+		l.ok(err)
+		l.ok(l.RequestSnapshot(l.ctx, "db", wire.SnapshotRequest{Name: "two"}))
+		l.allAct()
+		snapshots()
+		for i := range a.state.Volumes {
+			a.state.Volumes[i].Rollback = "second"
+		}
+		l.putBack(backup)
+
+		told := a.assignment().Volumes
+		if len(told) != 1 || told[0].Volume.Rollback != nil || len(told[0].Volume.Snapshots) != 2 {
+			t.Errorf("a is told of %+v: it would drop a snapshot, or go back to one", told)
+		}
+		if deleted := b.assignment().Deleted; len(deleted) != 0 {
+			t.Errorf("b is told to delete %v, which was undeleted", deleted)
+		}
+		l.wantEvent("store went back", "older than what nodes have acted on")
+
+		_, err = l.RollbackVolume(l.ctx, "db", wire.RollbackRequest{Snapshot: "one"})
+		l.wantKind(err, cluster.ErrConflict)
+		_, err = l.DropSnapshot(l.ctx, "db", "one")
+		l.wantKind(err, cluster.ErrConflict)
+		r := l.Recovery()
+		want := []string{
+			"volume db: snapshot two, which is not on record, is kept",
+			"volume db: does not go back to snapshot one, which was asked for earlier",
+			"volume log: is deleted: its copy on node-b goes into the trash there",
+		}
+		for _, sentence := range want {
+			if !containsAll(strings.Join(r.Consequences, "\n"), []string{sentence}) {
+				t.Errorf("the consequences are %q, want %q", r.Consequences, sentence)
+			}
+		}
+		_, err = l.AcceptRecovery(l.ctx)
+		l.ok(err)
+		told = a.assignment().Volumes
+		if len(told) != 1 || told[0].Volume.Rollback != nil || len(told[0].Volume.Snapshots) != 2 {
+			t.Errorf("after it was accepted a is told of %+v", told)
+		}
+		if deleted := b.assignment().Deleted; len(deleted) != 1 {
+			t.Errorf("after it was accepted b is told to delete %v", deleted)
+		}
+		_, err = l.AcceptRecovery(l.ctx)
+		l.wantKind(err, cluster.ErrConflict)
+	})
+}
+
+func TestWhatIsAcceptedIsTheHighestEpochThatWasSeen(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.putBack(l.movedSince())
+		accepted, err := l.AcceptRecovery(l.ctx)
+		l.ok(err)
+		if !containsAll(strings.Join(accepted.Consequences, "\n"), []string{"volume db: node-b is its owner, at epoch 2"}) {
+			t.Errorf("accepted is %q", accepted.Consequences)
+		}
+		l.wantOwner("b", 2)
+		l.wantWish("b")
+		l.allAct()
+		l.wantPending()
+		l.restart()
+		if l.Recovery().Recovering {
+			t.Error("it has to be accepted again after a restart")
+		}
+	})
+}
+
+func TestAServiceThatOnlyStartsAgainHasNotGoneBack(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.movedSince()
+		for range 3 {
+			l.restart()
+			for _, h := range l.hosts {
+				h.register()
+				h.report()
+			}
+			if r := l.Recovery(); r.Recovering {
+				t.Fatalf("it is said to have gone back: %s", r.Why)
+			}
+		}
+	})
+}
+
+func TestTheWordOfOneNodeTakesNothingFromAnother(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.allAct()
+		b := l.host("b")
+		b.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: 9, Open: true}}
+		b.state.Seen <<= 20 // it says that it has seen more, too
+		b.report()
+		l.wantRoute(cluster.Route{External: 5432, Application: "db", Mode: cluster.Forward, Endpoint: "a:5432", Epoch: 1})
+		if s := l.host("a").assignment(); len(s.Volumes) != 1 || len(s.Applications) != 1 {
+			t.Errorf("the owner is told %+v", s)
+		}
+		l.wantEvent("conflict", "db", "node-b (primary, epoch 9)", "node-a goes on with it")
+	})
+}
+
+func TestTheWordOfOneNodeStopsNoMoveThatIsUnderWay(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		m := l.bring(cluster.PhaseHold)
+		c := l.host("c")
+		c.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: 9, Open: true}}
+		c.report()
+		l.ok(l.commit(m))
+		l.host("b").act()
+		l.wantPhase(cluster.PhaseDone)
+	})
+}
+
+func TestAMoveOfAStoreThatWentBackEndsWhenThatIsAccepted(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.allAct()
+		m := l.bring(cluster.PhaseHold)
+		backup := l.store.Backup()
+		l.ok(l.commit(m))
+		l.allAct()
+		l.putBack(backup)
+		l.wantPhase(cluster.PhaseHold)
+		l.wantRoute(cluster.Route{External: 5432, Application: "db", Mode: cluster.Forward, Endpoint: "b:5432", Epoch: 2})
+		_, err := l.AcceptRecovery(l.ctx)
+		l.ok(err)
+		l.wantPhase(cluster.PhaseRolledBack)
+		l.wantOwner("b", 2)
+		l.wantWish("b")
+	})
+}
+
+func TestAVolumeThatGotItsOwnerSinceKeepsIt(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.host("c").register()
+		backup := l.store.Backup()
+		l.runDatabase()
+		l.allAct()
+		l.putBack(backup)
+		l.configure(database("b")) // deployed again
+		r, err := l.AcceptRecovery(l.ctx)
+		l.ok(err)
+		if !containsAll(strings.Join(r.Consequences, "\n"), []string{"volume db: node-a is its owner, at epoch 1"}) {
+			t.Errorf("accepted is %q", r.Consequences)
+		}
+		l.wantOwner("a", 1)
+	})
+}
+
+func TestAStoreThatWentBackByOneWriteIsNoticed(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.allAct()
+		backup := l.store.Backup()
+		l.ok(l.RequestSnapshot(l.ctx, "db", wire.SnapshotRequest{Name: "one"}))
+		a := l.host("a")
+		a.obey(a.assignment())
+		l.putBack(backup)
+		if told := a.assignment().Volumes; !l.Recovery().Recovering || len(told) != 1 || len(told[0].Volume.Snapshots) != 1 {
+			t.Errorf("a is told of %+v: it would drop the snapshot", told)
+		}
+	})
+}
+
+func TestSnapshotsOfFormerOwnersOutliveAStoreThatWentBack(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.allAct()
+		l.configure(site("c"))
+		l.allAct()
+		backup := l.store.Backup()
+		l.ok(l.RequestSnapshot(l.ctx, "db", wire.SnapshotRequest{Name: "one"}))
+		l.allAct()
+		l.bring(cluster.PhasePromote)
+		l.allAct() // a holds a replica with the snapshot now
+		a := l.host("a")
+		l.host("b").state.Volumes[0].Snapshots = nil // which was shipped in full
+		l.putBack(backup)
+		a.state.Volumes[0].Role = cluster.Primary // it has yet to hear that it was demoted
+		a.report()
+		if owners := a.assignment().Owners; len(owners) != 1 || len(owners[0].Unwanted) != 0 {
+			t.Errorf("a is told of %+v", owners)
+		}
+		a.state.Volumes[0].Role = cluster.Replica
+		a.report()
+		if r := l.Recovery(); !containsAll(strings.Join(r.Consequences, "\n"), []string{"snapshot one, which is not on record, is kept on node-a"}) {
+			t.Errorf("the consequences are %q", r.Consequences)
+		}
+		_, err := l.AcceptRecovery(l.ctx)
+		l.ok(err)
+		if owners := a.assignment().Owners; len(owners) != 1 || len(owners[0].Unwanted) != 0 {
+			t.Errorf("after it was accepted a is told of %+v", owners)
+		}
+	})
+}

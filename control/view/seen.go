@@ -1,0 +1,147 @@
+package view
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/records"
+)
+
+// Seen is what nodes have said in this life of the service.
+type Seen struct {
+	Nodes    map[cluster.NodeID]*Node
+	Progress map[cluster.MoveID]Progress
+	// Told are the conflicts that an event told of.
+	Told map[cluster.VolumeID]string
+
+	copies map[cluster.VolumeID]map[cluster.NodeID]cluster.Copy
+	held   map[cluster.NodeID]records.Set[cluster.VolumeID]
+}
+
+// A Node is what is known of a node in this life of the service.
+type Node struct {
+	// Silent: it has not said in this life of the service, or since it was booted, which volumes it
+	// holds. That is unknown, and unknown is never "none".
+	Silent bool
+	Heard  time.Time // last call of any kind
+	// Asked is when it last asked for its assignment. A node that can do no more than that is not in touch,
+	// and yet it runs.
+	Asked time.Time
+	// Spoke is when it, or its Docker plugin, last called at all: the plugin lives without the agent.
+	Spoke time.Time
+	// Rival is the other one, if two agents speak as this node; empty: none does.
+	Rival string
+	// State is the newest report, nil if unknown.
+	State *cluster.NodeState
+}
+
+// Progress is what the source of a move reported last. It is not durable: a restarted service is
+// told again.
+type Progress struct {
+	Attempt int
+	At      time.Time
+	Reason  string
+	Stats   cluster.Stats
+}
+
+// merge returns the move with the progress of its present attempt.
+func (p Progress) merge(m cluster.Move) cluster.Move {
+	if p.Attempt != m.Attempt || m.Phase.Ended() || m.Phase.Committed() || m.Phase == cluster.PhaseWaiting {
+		return m
+	}
+	m.Stats = p.Stats
+	if p.Reason != "" && !m.Aborting {
+		m.Reason = p.Reason
+	}
+	return m
+}
+
+// NewSeen returns what is seen before anybody has said anything.
+func NewSeen() *Seen {
+	return &Seen{
+		Nodes: map[cluster.NodeID]*Node{}, Progress: map[cluster.MoveID]Progress{}, Told: map[cluster.VolumeID]string{},
+		copies: map[cluster.VolumeID]map[cluster.NodeID]cluster.Copy{},
+		held:   map[cluster.NodeID]records.Set[cluster.VolumeID]{},
+	}
+}
+
+// Clone returns a copy that shares nothing with s but states, which are not changed.
+func (s *Seen) Clone() *Seen {
+	out := NewSeen()
+	for id, n := range s.Nodes {
+		of := *n
+		out.Nodes[id] = &of
+	}
+	for id, p := range s.Progress {
+		out.Progress[id] = p
+	}
+	for id, what := range s.Told {
+		out.Told[id] = what
+	}
+	for node, held := range s.held {
+		for id := range held {
+			out.put(node, s.copies[id][node])
+		}
+	}
+	return out
+}
+
+// Held returns the volumes of which a node has reported a copy. They must not be changed.
+func (s *Seen) Held(node cluster.NodeID) records.Set[cluster.VolumeID] { return s.held[node] }
+
+// Report replaces what is known of a node's copies.
+func (s *Seen) Report(node cluster.NodeID, volumes []cluster.Copy) {
+	for id := range s.held[node] {
+		delete(s.copies[id], node)
+		if len(s.copies[id]) == 0 {
+			delete(s.copies, id)
+		}
+	}
+	delete(s.held, node)
+	for _, v := range volumes {
+		s.put(node, v)
+	}
+}
+
+func (s *Seen) put(node cluster.NodeID, v cluster.Copy) {
+	if s.copies[v.Volume] == nil {
+		s.copies[v.Volume] = map[cluster.NodeID]cluster.Copy{}
+	}
+	s.copies[v.Volume][node] = v
+	records.Add(s.held, node, v.Volume)
+}
+
+// Differences returns the volumes and applications of which two states say different things. A
+// nil state says nothing, one that cannot see its volumes nothing of them.
+func Differences(was, is *cluster.NodeState) (records.Set[cluster.VolumeID], records.Set[cluster.AppName]) {
+	if was == nil {
+		was = &cluster.NodeState{}
+	}
+	if is.VolumesUnknown != "" {
+		was, is = &cluster.NodeState{Applications: was.Applications}, &cluster.NodeState{Applications: is.Applications}
+	}
+	volumes := differing(was.Volumes, is.Volumes, func(v cluster.Copy) cluster.VolumeID { return v.Volume })
+	apps := differing(was.Applications, is.Applications, func(a cluster.Instance) cluster.AppName { return a.Name })
+	return volumes, apps
+}
+
+// differing returns the ids of the values that are in one list only, or not equal in both.
+func differing[K comparable, V any](was, is []V, id func(V) K) records.Set[K] {
+	before := make(map[K]V, len(was))
+	for _, v := range was {
+		before[id(v)] = v
+	}
+	out := records.Set[K]{}
+	for _, v := range is {
+		old, ok := before[id(v)]
+		if !ok || !reflect.DeepEqual(old, v) {
+			out[id(v)] = struct{}{}
+		}
+		delete(before, id(v))
+	}
+	for k := range before {
+		out[k] = struct{}{}
+	}
+	return out
+}
