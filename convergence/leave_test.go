@@ -47,6 +47,7 @@ func newSender(t *testing.T, disk func(volume.Backend) volume.Backend, command .
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { b.Shut() })
 		return b
 	}
 	apps, err := process.Open(process.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
