@@ -66,9 +66,11 @@ func names() int {
 // trial runs one and reports its fault.
 func trial(t *testing.T, seed uint64, nodes []*Node) {
 	t.Helper()
-	tr := Trial{Seed: seed, Nodes: nodes, Path: overZFS(nodes, seed), Log: t.Logf, Names: names(), Without: strings.Split(*without, ",")}
+	var story []string // of a trial that went well it is noise
+	tr := Trial{Seed: seed, Nodes: nodes, Path: overZFS(nodes, seed), Names: names(), Without: strings.Split(*without, ","),
+		Log: func(format string, args ...any) { story = append(story, fmt.Sprintf(format, args...)) }}
 	if err := tr.Run(t.Context(), &total); err != nil {
-		t.Errorf("FAULT: %v\nagain: go test ./volume/torture -run TestTorture -torture.seed=%d", err, seed)
+		t.Errorf("%s\nFAULT: %v\nagain: go test ./volume/torture -run TestTorture -torture.seed=%d", strings.Join(story, "\n"), err, seed)
 	}
 }
 
