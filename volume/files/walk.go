@@ -50,17 +50,14 @@ func (w *walker) name(p place, path string, st *unix.Statx_t, depth int) error {
 		return at(path, fmt.Errorf("%w: more than %d directories within each other", cluster.ErrUnsupported, maxDepth))
 	}
 	enter, err := w.visit(p, path, st)
-	for try := 0; gone(err) && !w.still && try < maxTries; try++ {
+	for try := 1; gone(err) && !w.still && p.stat(st) == nil; try++ {
 		// Most likely somebody has put another file in its place, as careful programs do.
-		if p.stat(st) != nil {
-			break
+		if try > maxTries {
+			return at(path, fmt.Errorf("%w: it is another file each time that it is looked at: %v", cluster.ErrUnavailable, err))
 		}
 		enter, err = w.visit(p, path, st)
 	}
 	if err != nil {
-		if gone(err) && !w.still && p.stat(st) == nil {
-			return at(path, fmt.Errorf("%w: it is another file each time that it is looked at", cluster.ErrUnavailable))
-		}
 		return w.passed(path, err)
 	}
 	if !enter {

@@ -313,16 +313,7 @@ func TestNamesThatChangeTheirKind(t *testing.T) {
 		}
 	})
 	for range 12 {
-		// A name that is another file at each look is met now and then. An attempt of a move is made again then.
-		s, err := &shipper{trial: p.trial, from: p.from, to: p.to}, error(nil)
-		for range cluster.MaxAttempts {
-			if _, err = s.rounds("round"); !errors.Is(err, cluster.ErrUnavailable) {
-				break
-			}
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		p.round()
 	}
 	close(stop)
 	running.Wait()
