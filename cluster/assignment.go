@@ -1,10 +1,16 @@
 package cluster
 
+import "cmp"
+
 // An Assignment is what the control service tells one node: its part of the configuration and what it
-// must know of others to act on it. A node gets a new one only when its own part changed.
+// must know of others to act on it. All of it but Routes, Nodes and Keys is the node's own part, of which it gets
+// a new one only when that changed.
 type Assignment struct {
 	Revision Revision `json:"revision"`
-	Node     NodeID   `json:"node"`
+	// Own is the revision since which the configuration asks of this node what it does now. Zero: a control
+	// service of an earlier version does not say.
+	Own  Revision `json:"own,omitempty"`
+	Node NodeID   `json:"node"`
 	// Applications that shall run here now: those without a volume that are placed here, and
 	// those whose volume this node owns.
 	Applications []Application `json:"applications"`
@@ -72,6 +78,16 @@ type Arrival struct {
 type Drain struct {
 	Application AppName `json:"application"`
 	To          NodeID  `json:"to"`
+}
+
+// Due returns the revision of what the node is asked to do: who acts on that has done it all.
+func (s Assignment) Due() Revision { return cmp.Or(s.Own, s.Revision) }
+
+// Part returns the node's own part.
+func (s Assignment) Part() Assignment {
+	s.Revision, s.Own = s.Due(), 0
+	s.Routes, s.Nodes, s.Keys = nil, nil, nil
+	return s
 }
 
 // User returns the application that shall run here on a volume, or the zero value.

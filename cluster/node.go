@@ -105,8 +105,11 @@ type NodeState struct {
 	// Sequence counts the reports of one process of the agent: one that comes late does not undo what a
 	// later one said. Zero: it does not count.
 	Sequence uint64 `json:"sequence,omitempty"`
-	// Seen is the revision of the assignment that the node last acted on.
+	// Seen is the Due of the assignment that the node last acted on.
 	Seen Revision `json:"seen"`
+	// Told is the revision of the assignment that it had when it looked: what it says of other nodes is of
+	// those that are in it. Zero: an agent of an earlier version does not say.
+	Told Revision `json:"told,omitempty"`
 	// Every is how often it reports at the latest, whether or not something changed: it is in touch for as
 	// long as it does. Zero: it reports changes alone, and its requests for assignments have to do.
 	Every        time.Duration `json:"every,omitempty"`
@@ -131,7 +134,10 @@ type NodeState struct {
 	Kept []Kept `json:"kept,omitempty"`
 	// FreeBytes is what the node's volume backend can still take.
 	FreeBytes int64 `json:"free_bytes"`
-	// Peers is what membership says of the other nodes. It never decides who may write.
+	// Missing are the nodes that should take part in membership, and do not as far as this one sees. It never
+	// decides who may write. Nil: this node takes no part, and says nothing.
+	Missing []NodeID `json:"missing,omitzero"`
+	// Peers is what agents of earlier versions say in place of Missing: "alive" or "dead", of each node.
 	Peers map[NodeID]string `json:"peers,omitempty"`
 }
 

@@ -62,6 +62,7 @@ type Service struct {
 	parted        map[cluster.NodeID]cluster.Revision // what nodes that were removed had been given
 	logs          map[cluster.LogID]*logRequest
 	watch         watch
+	shared        shared
 	volumeChanges volumeChanges
 }
 
@@ -83,7 +84,10 @@ func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
 		return nil, fmt.Errorf("open the control service: %w", err)
 	}
 	svc.watch.first = svc.next()
-	svc.watch.shared = svc.watch.first
+	svc.shared.revision = svc.watch.first
+	// What was noted before is part of what whoever comes now is told whole.
+	svc.shared.routes.from, svc.shared.nodes.from, svc.shared.keys.from = svc.watch.first, svc.watch.first, svc.watch.first
+	svc.volumeChanges.from = svc.watch.first
 	svc.options.log().Info("control service opened", "revision", svc.model.Revision,
 		"applications", svc.model.Applications.Len(), "volumes", svc.model.Volumes.Len())
 	return svc, nil

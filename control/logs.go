@@ -121,7 +121,7 @@ func (s *Service) logsChanged(r *logRequest) {
 	if at, err := s.model.RunsOn(r.Application); err == nil {
 		concerned[at] = struct{}{}
 	}
-	s.wake(concerned, false)
+	s.wake(concerned)
 }
 
 // unanswered says why there is no output. The caller holds mu.

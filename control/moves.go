@@ -146,7 +146,7 @@ func (s *Service) awaitHold(ctx context.Context) (result wire.HoldResult, err er
 	var routes cluster.Revision
 	err = s.await(patient, func() (*signal, error) {
 		if routes == 0 {
-			routes = s.watch.shared
+			routes = s.shared.revision
 		}
 		if result = s.holding(routes); len(result.Missing) > 0 {
 			return &s.watch.acks, nil

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/drover/drover/cluster"
-	"github.com/drover/drover/control/assign"
 	"github.com/drover/drover/control/records"
 	"github.com/drover/drover/control/report"
 	"github.com/drover/drover/control/rules"
@@ -99,7 +98,7 @@ func (s *Service) Register(ctx context.Context, n cluster.Node) error {
 	defer s.mu.Unlock()
 	known := s.sessions[n.ID]
 	if known == nil {
-		known = s.meet(n.ID, view.Node{})
+		known = s.meet(n.ID, view.Node{Joined: s.shared.revision})
 		known.instance = wire.InstanceOf(ctx)
 	}
 	known.Heard = s.clock.now()
@@ -115,7 +114,7 @@ func (s *Service) Report(ctx context.Context, state cluster.NodeState) error {
 	if err := cluster.Bound(&state); err != nil {
 		return fmt.Errorf("state of node %s: %w", state.Node, err)
 	}
-	if err := s.saw(ctx, state.Node, state.Seen); err != nil {
+	if err := s.saw(ctx, state.Node, max(state.Seen, state.Told)); err != nil {
 		return err
 	}
 	volumes, apps, err := s.hear(ctx, &state)
@@ -164,7 +163,7 @@ func (s *Service) hear(ctx context.Context, state *cluster.NodeState) (records.S
 	if n.State == nil {
 		n.changed.raise()
 	}
-	n.State = state
+	n.State, n.Told = state, state.Told
 	return volumes, apps, nil
 }
 
@@ -184,89 +183,10 @@ func (s *Service) Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Hea
 		return fmt.Errorf("heartbeat of node %s: %w", node, err)
 	}
 	n.Heard = s.clock.now()
+	if n.State.Sequence == b.Sequence {
+		n.Told = max(n.Told, b.Told)
+	}
 	return nil
-}
-
-// Assignment returns the node's part of the cluster, once its revision differs from since; or the
-// error of ctx. That a node asks says that it is there, and that it acts on since.
-func (s *Service) Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision) (assignment cluster.Assignment, err error) {
-	if err := s.saw(ctx, node, since); err != nil {
-		return cluster.Assignment{}, err
-	}
-	asked, poll := false, "" // whether it has been counted, and of which instance
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if n := s.sessions[node]; asked && n != nil && n.instance == poll && n.polls > 0 {
-			n.polls--
-		}
-	}()
-	err = s.await(ctx, func() (*signal, error) {
-		n, err := s.session(node)
-		if err != nil {
-			return nil, err
-		}
-		if !asked {
-			if err := s.speaks(ctx, n); err != nil {
-				return nil, err
-			}
-			n.polls++
-			asked, poll = true, n.instance
-			n.Asked = s.clock.now()
-			if n.State == nil || n.State.Every == 0 {
-				n.Heard = n.Asked // otherwise its reports are its heartbeat, and show that it can speak
-			}
-			if n.acknowledged = since; s.unheardOf(n, since) {
-				n.acknowledged = 0 // it is of a store that has gone back since
-			}
-			s.watch.acks.raise()
-		}
-		if err := s.twofold(n); err != nil {
-			return nil, err
-		}
-		if s.unknown(n) {
-			return &n.changed, nil
-		}
-		if told := s.assignment(n); told.Revision != since {
-			assignment, n.given = told, told.Revision
-			return nil, nil
-		}
-		return &n.changed, nil
-	})
-	return assignment, err
-}
-
-// unknown reports whether a node has yet to say what it holds and what it has acted on. It will in a
-// moment, and nothing is asked of it before: by what is on record, which may have gone back, something
-// might be taken from it. One that cannot say it is not waited for any longer. The caller holds mu.
-func (s *Service) unknown(n *session) bool {
-	node, _ := s.model.Nodes.Get(n.id)
-	return n.State == nil && !node.RoutesOnly && s.clock.now().Sub(n.met) <= s.options.Timing.Liveness
-}
-
-// assignment returns the node's assignment as it is now. Its own part is derived again only if something
-// that concerns the node happened, and has a new revision only if it came out differently. The
-// caller holds mu.
-func (s *Service) assignment(n *session) cluster.Assignment {
-	if n.stale {
-		n.stale = false
-		own := assign.To(s.view(), n.id)
-		if n.revision == 0 || !reflect.DeepEqual(own, n.own) {
-			n.own, n.revision, n.configured = own, s.next(), s.watch.revision
-		}
-		if logs := logsOn(s.model, s.logs, n.id); !slices.Equal(logs, n.logs) {
-			n.logs, n.revision = logs, s.next()
-		}
-	}
-	if s.watch.nodes == nil {
-		s.watch.routes = slices.AppendSeq([]cluster.Route{}, s.model.Routes.All())
-		s.watch.nodes = slices.AppendSeq([]cluster.Node{}, s.model.Nodes.All())
-		s.watch.keys = slices.Collect(s.model.Keys.All())
-	}
-	assignment := n.own
-	assignment.Revision = max(n.revision, s.watch.shared)
-	assignment.Routes, assignment.Nodes, assignment.Keys, assignment.Logs = s.watch.routes, s.watch.nodes, s.watch.keys, n.logs
-	return assignment
 }
 
 // Nodes returns every node, by name.
@@ -282,9 +202,8 @@ func (s *Service) Status() wire.Status {
 	defer s.mu.Unlock()
 	return report.Status(s.view(), func(id cluster.NodeID) report.Told {
 		n := s.sessions[id]
-		told := report.Told{Assignment: s.assignment(n)}
-		told.Due = max(n.configured, s.watch.shared)
-		return told
+		s.derive(n)
+		return report.Told{Assignment: n.own, Revision: s.revision(n), Due: n.configured, Shared: s.shared.revision, Acknowledged: n.acknowledged}
 	})
 }
 

@@ -67,6 +67,17 @@ func TestANodeThatMayRunIsNotRemoved(t *testing.T) {
 			l.host("b").state.Peers = map[cluster.NodeID]string{"a": "alive"}
 			l.host("b").report()
 		}, cluster.ErrRefused, []string{"node-b hears it"}},
+		{"another node does not list it as missing", func(l *lab) {
+			l.gossips("a")
+			l.host("b").sees("c")
+		}, cluster.ErrRefused, []string{"node-b hears it"}},
+		{"one that has just come back says so, and has been told nothing yet", func(l *lab) {
+			l.gossips("a")
+			l.restart()
+			time.Sleep(time.Minute)
+			l.host("b").state.Missing = []cluster.NodeID{}
+			l.host("b").report()
+		}, cluster.ErrRefused, []string{"node-b hears it"}},
 		{"the service has just started", func(l *lab) { l.restart() }, cluster.ErrUnavailable, []string{"may yet say that it is there"}},
 		{"two agents speak as it", func(l *lab) {
 			one, cancel := context.WithCancel(wire.WithInstance(l.ctx, "one"))
@@ -97,6 +108,94 @@ func TestANodeThatMayRunIsNotRemoved(t *testing.T) {
 			})
 		})
 	}
+}
+
+// gossips has a node take part in membership, and fall silent for ten minutes.
+func (l *lab) gossips(id cluster.NodeID) {
+	l.t.Helper()
+	l.ok(l.Register(l.ctx, cluster.Node{ID: id, Name: "node-" + string(id), Address: "10.0.0." + string(id), Era: "1", GossipAddress: "10.0.0.1:7946",
+		Backend: "dir", Runtime: "process"}))
+	time.Sleep(10 * time.Minute)
+}
+
+// sees has a host report, with all that it is told by now, which of the others it misses.
+func (h *host) sees(missing ...cluster.NodeID) {
+	h.lab.t.Helper()
+	h.state.Told, h.state.Missing = h.assignment().Revision, append([]cluster.NodeID{}, missing...)
+	h.report()
+}
+
+// TestANodeThatNobodyHearsIsRemoved: who says nothing of it does not say that it is there.
+func TestANodeThatNobodyHearsIsRemoved(t *testing.T) {
+	for _, row := range []struct {
+		rule  string
+		setup func(l *lab)
+	}{
+		{"the others miss it", func(l *lab) {
+			l.gossips("a")
+			l.host("b").sees("a")
+			l.host("c").sees("a", "b")
+		}},
+		{"the others take no part in membership", func(l *lab) { l.gossips("a"); l.host("b").report() }},
+		{"it takes no part in it", func(l *lab) { l.host("b").sees() }},
+		{"one of an earlier version sees that it is dead", func(l *lab) {
+			l.gossips("a")
+			l.host("b").state.Peers = map[cluster.NodeID]string{"a": "dead", "c": "alive"}
+			l.host("b").report()
+		}},
+		{"who heard it has fallen silent", func(l *lab) {
+			l.gossips("a")
+			l.host("b").sees()
+			l.host("b").sleep()
+			time.Sleep(time.Minute)
+		}},
+		{"others looked before they were told of it", func(l *lab) {
+			l.host("b").sees()
+			_, err := l.remove("node-a", wire.RemovalRequest{})
+			l.ok(err)
+			_, err = l.ReadmitNode(l.ctx, "node-a")
+			l.ok(err)
+			l.gossips("a")
+		}},
+	} {
+		t.Run(row.rule, func(t *testing.T) {
+			inLab(t, func(t *testing.T, l *lab) {
+				l.loseA()
+				row.setup(l)
+				_, err := l.remove("node-a", wire.RemovalRequest{})
+				l.ok(err)
+			})
+		})
+	}
+}
+
+// TestAHeartbeatSaysUntilWhenAReportWasRight, of nodes too that joined after it.
+func TestAHeartbeatSaysUntilWhenAReportWasRight(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		b := l.host("b")
+		b.state.Sequence = 1
+		b.sees()
+		late := cluster.Node{ID: "late", Name: "late", Address: "10.0.0.9", Era: "1", GossipAddress: "10.0.0.9:7946"}
+		l.ok(l.Register(l.ctx, late))
+		told := b.assignment().Revision
+		time.Sleep(time.Minute)
+		hears := func(why string, want bool) {
+			t.Helper()
+			b.assignment() // it is in touch
+			_, err := l.RemoveNode(l.ctx, "late", wire.RemovalRequest{})
+			if refused := err != nil; refused != want {
+				t.Errorf("%s: %v", why, err)
+			}
+		}
+		hears("it has not looked since", false)
+		l.ok(l.Heartbeat(l.ctx, "b", wire.Heartbeat{Sequence: 1}))
+		hears("an agent that does not say", false)
+		l.ok(l.Heartbeat(l.ctx, "b", wire.Heartbeat{Sequence: 1, Told: told}))
+		hears("it has looked, and does not miss it", true)
+		b.state.Sequence = 2
+		b.sees("late")
+		hears("it misses it", false)
+	})
 }
 
 // TestARemovalSaysWhatBecomesOfWhatTheNodeHas, before it is done and then.

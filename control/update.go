@@ -98,9 +98,13 @@ func (s *Service) refresh(ctx context.Context) error {
 	defer s.mu.Unlock()
 	s.model = m
 	s.doubt = false
+	var joined cluster.Revision
+	if s.watch.first != 0 {
+		joined = s.next()
+	}
 	for id := range m.Nodes.Each() {
 		if s.sessions[id] == nil {
-			s.meet(id, view.Node{Silent: true})
+			s.meet(id, view.Node{Silent: true, Joined: joined})
 		}
 	}
 	for id := range m.Removed.Each() {
@@ -155,5 +159,8 @@ func (s *Service) apply(w *rules.Write, revision cluster.Revision) {
 	for id, what := range w.Told {
 		s.seen.Told[id] = what
 	}
-	s.wake(w.Concerned, w.ChangesEveryone())
+	s.wake(w.Concerned)
+	if w.ChangesEveryone() {
+		s.share(w)
+	}
 }

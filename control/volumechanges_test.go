@@ -57,6 +57,27 @@ func TestTheListTellsWhatChanged(t *testing.T) {
 	})
 }
 
+// TestWhatAnEarlierLifeToldIsNotTakenForThisOnes, though the store has not changed since.
+func TestWhatAnEarlierLifeToldIsNotTakenForThisOnes(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		for _, name := range []string{"one", "two", "three"} {
+			_, err := l.CreateVolume(l.ctx, wire.VolumeRequest{Name: name, Node: "node-a"})
+			l.ok(err)
+		}
+		all, _ := l.changes(0)
+		for range 3 {
+			l.restart()
+			now, _ := l.changes(0)
+			for since := all.Revision - 5; since <= all.Revision+5; since++ {
+				if c, told := l.changes(since); since < now.Revision && (!told || !c.Reset) {
+					t.Errorf("since %d, of an earlier life, it told %t: %+v", since, told, c)
+				}
+			}
+			all = now
+		}
+	})
+}
+
 func TestAWaitForVolumeChangesEndsWithAChange(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		first, _ := l.changes(0)

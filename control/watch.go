@@ -14,12 +14,6 @@ type watch struct {
 	// first the oldest.
 	revision, first cluster.Revision
 
-	// The part that all assignments share: its revision, and its content once someone asked for it.
-	shared cluster.Revision
-	routes []cluster.Route
-	nodes  []cluster.Node
-	keys   []cluster.UserKey
-
 	moves  map[cluster.MoveID]*movement
 	events signal
 	acks   signal // a node asked for its next assignment
@@ -39,14 +33,8 @@ func (s *Service) next() cluster.Revision {
 	return s.watch.revision
 }
 
-// wake frees the nodes whose assignment may have changed. The caller holds mu.
-func (s *Service) wake(concerned records.Set[cluster.NodeID], everyone bool) {
-	if everyone {
-		s.watch.shared, s.watch.routes, s.watch.nodes = s.next(), nil, nil
-		for _, n := range s.sessions {
-			n.changed.raise()
-		}
-	}
+// wake frees the nodes whose own part may have changed. The caller holds mu.
+func (s *Service) wake(concerned records.Set[cluster.NodeID]) {
 	for id := range concerned {
 		if n := s.sessions[id]; n != nil {
 			n.stale = true
@@ -61,7 +49,8 @@ func (s *Service) wakeAll() {
 	for id := range s.sessions {
 		all[id] = struct{}{}
 	}
-	s.wake(all, true)
+	s.wake(all)
+	s.share(nil)
 	for _, m := range s.watch.moves {
 		m.revision = s.next()
 		m.changed.raise()

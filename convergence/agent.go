@@ -63,7 +63,8 @@ type Router interface {
 // to people; all it decides is whether an agent that starts waits for the control service.
 type Members interface {
 	SetPeers(peers map[cluster.NodeID]string)
-	View() map[cluster.NodeID]string
+	// Missing are those of the peers that do not take part as far as this node sees; none is not nil.
+	Missing() []cluster.NodeID
 	// Rival is the address of another host that lately took part as this node; empty if none did.
 	Rival() string
 	Changed() <-chan struct{}
@@ -125,11 +126,12 @@ type told struct {
 	known      bool // assignment is set
 	// fresh: it is of this life of the agent.
 	fresh bool
+	// acted is the revision of what it was asked to do when it last did all that was missing.
 	acted cluster.Revision
 	// anew counts how often all was to be reported again: the control service may know none of it.
 	anew int
-	// reported is the sequence of the last state that the control service has taken in.
-	reported uint64
+	// reported is the last state that the control service has taken in, and until when it was right.
+	reported wire.Heartbeat
 	// conflicts are those of the last plan.
 	conflicts []cluster.Conflict
 }
@@ -190,8 +192,8 @@ func (a *Agent) Start() error {
 		}
 		a.setAssignment(assignment)
 		a.told.fresh = false
-		a.told.acted = assignment.Revision // an earlier life of this agent did
-		a.keep.send()                      // and what is kept beside it
+		a.told.acted = assignment.Due() // an earlier life of this agent did
+		a.keep.send()                   // and what is kept beside it
 	}
 	return nil
 }
@@ -266,7 +268,7 @@ func (a *Agent) pass(ctx context.Context) time.Duration {
 	now, wall := time.Now(), a.wall()
 	p := plan.Diff(assignment, seen, now)
 	a.mu.Lock()
-	a.told.conflicts, a.told.acted = p.Conflicts, assignment.Revision
+	a.told.conflicts, a.told.acted = p.Conflicts, assignment.Due()
 	a.mu.Unlock()
 	a.executor.Cancel(func(s plan.Step) error { return stale(s, assignment) })
 	logsSeen(seen.Instances)

@@ -32,6 +32,7 @@ func (a *Agent) reportChanges(ctx context.Context) error {
 			continue
 		}
 		if fingerprint == sent {
+			a.reports(sequence, state.Told)
 			continue
 		}
 		sequence++
@@ -47,10 +48,15 @@ func (a *Agent) reportChanges(ctx context.Context) error {
 			continue
 		}
 		sent = fingerprint
-		a.mu.Lock()
-		a.told.reported = sequence
-		a.mu.Unlock()
+		a.reports(sequence, state.Told)
 	}
+}
+
+// reports notes that the state with that number was right when the node had been told so much.
+func (a *Agent) reports(sequence uint64, told cluster.Revision) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.told.reported = wire.Heartbeat{Sequence: sequence, Told: told}
 }
 
 // heartbeat is how often the node says that it is there, if it has nothing else to say. One may be lost
@@ -65,10 +71,10 @@ func (a *Agent) beat(ctx context.Context) error {
 		a.mu.Lock()
 		last := a.told.reported
 		a.mu.Unlock()
-		if last == 0 {
+		if last.Sequence == 0 {
 			continue // the first report is on its way, and is tried until it arrives
 		}
-		err := a.Control.Heartbeat(ctx, a.Node.ID, wire.Heartbeat{Sequence: last})
+		err := a.Control.Heartbeat(ctx, a.Node.ID, last)
 		if errors.Is(err, cluster.ErrStale) {
 			a.reportAnew()
 		}
@@ -87,9 +93,9 @@ func (a *Agent) reportAnew() {
 // state is what this node reports, and a fingerprint that is equal for states that say the same
 // to the same life of the control service.
 func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
-	// Before the look: what is reported is never older than what the node says that it acted on.
+	// Before the look: what is reported is never older than what the node says that it acted on, and knew.
 	a.mu.Lock()
-	acted := a.told.acted
+	acted, knew := a.told.acted, a.told.assignment.Revision
 	a.mu.Unlock()
 	seen, err := a.observe(ctx)
 	if err != nil {
@@ -121,13 +127,14 @@ func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
 	}
 	s.Steps = a.stepStates(names)
 	if a.Members != nil {
-		s.Peers = a.Members.View()
+		s.Missing = a.Members.Missing()
 	}
 	b, err := json.Marshal(s)
 	if err != nil {
 		return cluster.NodeState{}, "", err
 	}
-	// Free space changes all the time: it is sent along, but is no reason to send.
+	// Free space and what others are told change all the time: they are sent along, but are no reason to send.
+	s.Told = knew
 	space, err := a.Backend.Space(ctx)
 	if err != nil {
 		a.Log.Warn("cannot tell how much space is free", "error", err)

@@ -208,7 +208,7 @@ type crowd struct {
 }
 
 func (c *crowd) SetPeers(peers map[cluster.NodeID]string) { c.peers = peers }
-func (c *crowd) View() map[cluster.NodeID]string          { return map[cluster.NodeID]string{"b": "alive"} }
+func (c *crowd) Missing() []cluster.NodeID                { return []cluster.NodeID{"b"} }
 func (c *crowd) Changed() <-chan struct{}                 { return c.changed }
 func (c *crowd) Rival() string                            { return "" }
 
@@ -221,8 +221,8 @@ func TestMembershipIsToldOfTheOthers(t *testing.T) {
 	if len(c.peers) != 1 || c.peers["b"] != "2" {
 		t.Errorf("told of %v", c.peers)
 	}
-	if s, _, err := a.state(t.Context()); err != nil || s.Peers["b"] != "alive" {
-		t.Errorf("reported %v, %v", s.Peers, err)
+	if s, _, err := a.state(t.Context()); err != nil || !slices.Equal(s.Missing, []cluster.NodeID{"b"}) {
+		t.Errorf("reported %v, %v", s.Missing, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"reflect"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -101,6 +102,8 @@ func (a *Agent) poll(ctx context.Context, registered *bool) error {
 // next poll: the disk may be busy with a volume, and the poll says that the routes are in force.
 func (a *Agent) keepAssignments(ctx context.Context) error {
 	var again <-chan time.Time
+	var kept cluster.Assignment // what is on disk, as far as that is known, and since when
+	var at time.Time
 	said := false
 	for {
 		select {
@@ -113,7 +116,14 @@ func (a *Agent) keepAssignments(ctx context.Context) error {
 			a.Log.Error("where this node is cannot be kept; after a restart it may need the control service", "error", err)
 		}
 		assignment, _ := a.heard()
+		if rest := keepRoutes - time.Since(at); rest > 0 && routesOnly(kept, assignment) {
+			again = time.After(rest)
+			continue
+		}
 		wanting, err := saveAssignment(a.Dir, assignment)
+		if kept, at = assignment, time.Now(); err != nil {
+			kept = cluster.Assignment{}
+		}
 		if err != nil && !said {
 			a.Log.Error("the assignment cannot be kept; after a restart this node needs the control service", "error", err)
 		}
@@ -128,8 +138,18 @@ func (a *Agent) keepAssignments(ctx context.Context) error {
 	}
 }
 
+// keepRoutes is how long routes that change wait for others to be written with them: each time all is written.
+const keepRoutes = time.Second
+
+// routesOnly reports whether two assignments differ in nothing but their routes.
+func routesOnly(a, b cluster.Assignment) bool {
+	a.Revision, b.Revision, a.Routes, b.Routes = 0, 0, nil, nil
+	return reflect.DeepEqual(a, b)
+}
+
 // setAssignment makes an assignment the current one. The routes come first: the next request for an assignment
-// tells the control service that they are in force.
+// tells the control service that they are in force. There is something to do only if it asks something else of this
+// node itself.
 func (a *Agent) setAssignment(assignment cluster.Assignment) {
 	if err := a.Routes.Apply(assignment.Routes); err != nil {
 		a.Log.Error("not every route is in force", "error", err)
@@ -140,9 +160,12 @@ func (a *Agent) setAssignment(assignment cluster.Assignment) {
 	a.receiver.Assign(assignment)
 	a.attempts.keep(assignment.Moves)
 	a.mu.Lock()
+	last, same := a.told.assignment, a.told.known && a.told.fresh
 	a.told.assignment, a.told.known, a.told.fresh = assignment, true, true
 	a.mu.Unlock()
-	a.wake.send()
+	if !same || !reflect.DeepEqual(last.Part(), assignment.Part()) {
+		a.wake.send()
+	}
 }
 
 func gossipPeers(assignment cluster.Assignment, self cluster.NodeID) map[cluster.NodeID]string {

@@ -67,7 +67,15 @@ func printNode(w io.Writer, n wire.NodeStatus, nodes []wire.NodeStatus, volumes 
 	for _, feature := range slices.Sorted(maps.Keys(n.Node.Features)) {
 		line("feature", feature+": "+n.Node.Features[feature])
 	}
-	for _, peer := range slices.Sorted(maps.Keys(n.State.Peers)) {
+	if n.State.Missing != nil {
+		var missing []string
+		for _, peer := range n.State.Missing {
+			missing = append(missing, nodeName(nodes, peer))
+		}
+		line("misses", dash(strings.Join(missing, ", ")))
+	}
+	for _, peer := range slices.Sorted(maps.Keys(n.State.Peers)) { // an agent of an earlier version
+
 		line("peer", nodeName(nodes, peer)+": "+n.State.Peers[peer])
 	}
 	printNodeWork(w, n, volumes)

@@ -68,15 +68,27 @@ func (a *api) assignment(c *gin.Context, who pki.Identity) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	var assignment cluster.Assignment
+	ask := a.service.AssignmentChanges
+	if c.Query("changes") != "true" {
+		ask = a.wholeAssignment
+	}
+	var answer wire.AssignmentChanges
 	changed, err := p.run(c.Request.Context(), func(ctx context.Context) (err error) {
-		assignment, err = a.service.Assignment(ctx, who.NodeID(), cluster.Revision(p.since))
+		answer, err = ask(ctx, who.NodeID(), cluster.Revision(p.since))
 		return err
 	})
 	if err != nil || !changed {
 		return notModified, err
 	}
-	return reply{body: assignment, revision: assignment.Revision}, nil
+	text, err := answer.JSON()
+	c.Header("Content-Type", "application/json")
+	return reply{text: text, revision: answer.Revision}, err
+}
+
+// wholeAssignment is for agents of earlier versions, which do not ask for changes.
+func (a *api) wholeAssignment(ctx context.Context, node cluster.NodeID, since cluster.Revision) (wire.AssignmentChanges, error) {
+	assignment, err := a.service.Assignment(ctx, node, since)
+	return wire.AssignmentChanges{Assignment: assignment}, err
 }
 
 func (a *api) record(c *gin.Context, who pki.Identity) (reply, error) {

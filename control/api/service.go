@@ -60,6 +60,8 @@ type NodeService interface {
 	Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Heartbeat) error
 	// Assignment waits until the assignment has another revision than since, or returns the error of ctx.
 	Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision) (cluster.Assignment, error)
+	// AssignmentChanges is Assignment for an agent that remembers the one of revision since.
+	AssignmentChanges(ctx context.Context, node cluster.NodeID, since cluster.Revision) (wire.AssignmentChanges, error)
 }
 
 // A MoveService takes orders of users about moves.

@@ -52,6 +52,7 @@ type Client struct {
 	address  string
 	instance string
 	http     *http.Client
+	told     told
 }
 
 // New returns a client. It connects when it is first used.

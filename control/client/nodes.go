@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/wire"
@@ -43,16 +42,4 @@ func (c *Client) Report(ctx context.Context, s cluster.NodeState) error {
 // Heartbeat says that what the caller's own node reported last still holds.
 func (c *Client) Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Heartbeat) error {
 	return c.send(ctx, http.MethodPost, path(wire.PathNodeHeartbeat, string(node)), b)
-}
-
-// Assignment returns the assignment of the caller's own node once it has another revision than since. When
-// it still has that one after the wait (at most a minute), changed is false.
-func (c *Client) Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (assignment cluster.Assignment, changed bool, err error) {
-	header, err := c.do(ctx, request{
-		method: http.MethodGet,
-		path:   path(wire.PathNodeAssignment, string(node)),
-		query:  poll(uint64(since), wait),
-		wait:   wait,
-	}, &assignment)
-	return assignment, header != nil, err
 }

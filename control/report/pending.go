@@ -189,7 +189,7 @@ func (l *list) node(node cluster.Node) {
 		return
 	}
 	told := l.told(node.ID)
-	if state.Seen < told.Due || state.Seen > told.Assignment.Revision {
+	if told.behind(state) {
 		l.add("node %s has not acted on its newest configuration yet", called)
 	}
 	if why := state.VolumesUnknown; why != "" {

@@ -15,11 +15,20 @@ import (
 // recentMoves is how many of the moves that have ended are part of a Status.
 const recentMoves = 5
 
-// A Told is what a node is told now.
+// A Told is what a node is told now, and how far it has got with that.
 type Told struct {
+	// Assignment is the node's own part.
 	Assignment cluster.Assignment
+	Revision   cluster.Revision
 	// Due is the revision of what the configuration asks of it: who has seen that has done all.
 	Due cluster.Revision
+	// Shared is the revision of the routes, and Acknowledged that which its proxy acts on.
+	Shared, Acknowledged cluster.Revision
+}
+
+// behind reports whether a node has yet to do what it is told.
+func (t Told) behind(state *cluster.NodeState) bool {
+	return state.Seen < t.Due || max(state.Seen, t.Acknowledged) < t.Shared || state.Seen > t.Revision
 }
 
 // Status returns the cluster at a glance.

@@ -66,7 +66,7 @@ func (w *Write) alive(id cluster.NodeID) error {
 			w.View.Now.Sub(w.View.Started).Round(time.Second), called)
 	}
 	for other := range w.Nodes.Each() {
-		if state := w.View.State(other); state != nil && other != id && state.Peers[id] == "alive" {
+		if w.View.Hears(other, id) {
 			return refused("does not reach the control service, but %s hears it", w.Node(other))
 		}
 	}

@@ -30,6 +30,10 @@ type Node struct {
 	Asked time.Time
 	// Spoke is when it, or its Docker plugin, last called at all: the plugin lives without the agent.
 	Spoke time.Time
+	// Joined is the revision from which on the others are told of it; zero: since before the service started.
+	Joined cluster.Revision
+	// Told is the revision of the newest assignment of which it has said that its State was still right.
+	Told cluster.Revision
 	// Rival is the other one, if two agents speak as this node; empty: none does.
 	Rival string
 	// State is the newest report, nil if unknown.

@@ -6,6 +6,7 @@
 package view
 
 import (
+	"slices"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -71,6 +72,21 @@ func (v View) State(id cluster.NodeID) *cluster.NodeState {
 		return nil
 	}
 	return v.Seen.Nodes[id].State
+}
+
+// Hears reports whether a node that is in touch says that another one takes part in membership. One that
+// lists who is missing says so of all others that it knew when it looked.
+func (v View) Hears(by, id cluster.NodeID) bool {
+	state := v.State(by)
+	switch {
+	case state == nil || by == id:
+		return false
+	case state.Missing == nil:
+		return state.Peers[id] == "alive"
+	}
+	is, _ := v.Model.Nodes.Get(id)
+	n := v.Seen.Nodes[id]
+	return is.GossipAddress != "" && (n == nil || v.Seen.Nodes[by].Told >= n.Joined) && !slices.Contains(state.Missing, id)
 }
 
 // Copies returns the copies of a volume that nodes have reported. They must not be changed.

@@ -52,6 +52,8 @@ const (
 	// answers 304 if it never is. A request with "since" says that the agent acts on that
 	// revision, with its routes in force. That such requests come is the heartbeat of a node whose state
 	// does not say how often it reports.
+	// With "changes=true" the answer is an AssignmentChanges from "since"; a service of an earlier version gives
+	// the whole assignment all the same.
 	// The path has the name that the first version gave it, so that agents of any version find it.
 	PathNodeAssignment = "/v1/nodes/:node/slice"
 
@@ -206,6 +208,8 @@ type NodeStatus struct {
 type Heartbeat struct {
 	// Sequence is that of the state.
 	Sequence uint64 `json:"sequence"`
+	// Told is what cluster.NodeState.Told would be now.
+	Told cluster.Revision `json:"told,omitempty"`
 }
 
 // LivenessWindow is how long after its last word a node counts as in touch.

@@ -3,7 +3,7 @@
 //	m, err := membership.Start(membership.Options{ID: id, Bind: "10.0.0.1:7946", Key: key})
 //	m.SetPeers(map[cluster.NodeID]string{b: "10.0.0.2:7946"})
 //	<-m.Changed()
-//	m.View()
+//	m.Missing()
 //
 // What it says wakes things up and is shown to people. It never decides who may write: a node
 // that looks dead from here may only be behind a cut cable, and still be writing.
@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -115,18 +116,18 @@ func (m *Membership) SetPeers(peers map[cluster.NodeID]string) {
 	}
 }
 
-// View says of each known node whether it looks alive or dead from here.
-func (m *Membership) View() map[cluster.NodeID]string {
+// Missing returns the peers that do not take part as far as this node sees; none is not nil.
+func (m *Membership) Missing() []cluster.NodeID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	view := make(map[cluster.NodeID]string, len(m.peers))
+	missing := []cluster.NodeID{}
 	for id := range m.peers {
-		view[id] = "dead"
-		if m.alive[id] {
-			view[id] = "alive"
+		if !m.alive[id] {
+			missing = append(missing, id)
 		}
 	}
-	return view
+	slices.Sort(missing)
+	return missing
 }
 
 // rivalLately is how long after it was last told of another host counts as there. Nodes tell each other

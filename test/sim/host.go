@@ -76,6 +76,7 @@ type life struct {
 	ctx   context.Context
 	end   context.CancelCauseFunc
 	agent *convergence.Agent
+	told  cluster.Assignment // the last one; its poll alone uses it
 
 	mu   sync.Mutex
 	fuse int // how many actions are left until it crashes; zero: not lit

@@ -24,12 +24,24 @@ func (l link) Register(ctx context.Context, n cluster.Node) error {
 	return l.ask(ctx, "register", func(ctx context.Context, s *ctl.Service) error { return s.Register(ctx, n) })
 }
 
+// Assignment asks for what changed since the assignment that this life was told last, as the client does.
 func (l link) Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (a cluster.Assignment, changed bool, err error) {
+	if since == 0 || since != l.told.Revision {
+		l.told = cluster.Assignment{}
+	}
+	told := l.told
 	err = l.host.world.service.ask(wire.WithInstance(ctx, l.name), l.host.name, "assignment", func(ctx context.Context, s *ctl.Service) error {
 		ctx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
 		var err error
-		a, err = s.Assignment(ctx, node, since)
+		if told.Revision == 0 {
+			a, err = s.Assignment(ctx, node, since)
+		} else {
+			var changes wire.AssignmentChanges
+			if changes, err = s.AssignmentChanges(ctx, node, since); err == nil {
+				a, err = changes.Onto(told)
+			}
+		}
 		if errors.Is(err, context.DeadlineExceeded) {
 			return nil
 		}
@@ -38,6 +50,9 @@ func (l link) Assignment(ctx context.Context, node cluster.NodeID, since cluster
 	})
 	if err == nil && l.dead() {
 		err = errCrashed
+	}
+	if changed && err == nil {
+		l.told = a
 	}
 	return a, changed && err == nil, err
 }

@@ -236,6 +236,12 @@ func (s *Service) Assignment(ctx context.Context, node cluster.NodeID, since clu
 	return w.Assignment, err
 }
 
+// AssignmentChanges implements api.Service.
+func (s *Service) AssignmentChanges(ctx context.Context, node cluster.NodeID, since cluster.Revision) (wire.AssignmentChanges, error) {
+	assignment, err := s.Assignment(ctx, node, since)
+	return wire.AssignmentChanges{Assignment: assignment}, err
+}
+
 // Moves implements api.Service.
 func (s *Service) Moves() []cluster.Move {
 	w, _ := s.see()

@@ -1,0 +1,56 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
+)
+
+// told is the assignment that the service has told this client last, so that it need not be told all again.
+type told struct {
+	mu         sync.Mutex
+	assignment cluster.Assignment
+}
+
+// at returns the assignment, if it is that revision of that node's. Otherwise it is forgotten.
+func (t *told) at(node cluster.NodeID, since cluster.Revision) (cluster.Assignment, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if since == 0 || t.assignment.Node != node || t.assignment.Revision != since {
+		t.assignment = cluster.Assignment{}
+		return t.assignment, false
+	}
+	return t.assignment, true
+}
+
+func (t *told) remember(assignment cluster.Assignment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.assignment = assignment
+}
+
+// Assignment returns the assignment of the caller's own node once it has another revision than since. When
+// it still has that one after the wait (at most a minute), changed is false. Who asks again and again is sent
+// what has changed; what is returned is all of it, and must not be changed.
+func (c *Client) Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (assignment cluster.Assignment, changed bool, err error) {
+	earlier, known := c.told.at(node, since)
+	query := poll(uint64(since), wait)
+	if known {
+		query.Set("changes", "true")
+	}
+	var changes wire.AssignmentChanges
+	header, err := c.do(ctx, request{method: http.MethodGet, path: path(wire.PathNodeAssignment, string(node)), query: query, wait: wait}, &changes)
+	if err != nil || header == nil {
+		return cluster.Assignment{}, false, err
+	}
+	if assignment, err = changes.Onto(earlier); err != nil {
+		return cluster.Assignment{}, false, fmt.Errorf("read the answer of the control service at %s: %w", c.address, err)
+	}
+	c.told.remember(assignment)
+	return assignment, true, nil
+}
