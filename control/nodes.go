@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -82,12 +83,14 @@ func (s *Service) Register(ctx context.Context, n cluster.Node) error {
 	if err := n.Validate().Err(); err != nil {
 		return fmt.Errorf("register node %q: %w", n.ID, err)
 	}
+	as := n
+	n.Admitted = false // that is no part of the record
 	_, err := s.update(ctx, func(w *rules.Write) error {
 		if err := w.Register(n); err != nil {
 			return err
 		}
 		if known := s.sessions[n.ID]; known != nil {
-			return s.admit(ctx, known, n.Address)
+			return s.admit(ctx, known, as)
 		}
 		return nil
 	})
@@ -199,6 +202,10 @@ func (s *Service) Assignment(ctx context.Context, node cluster.NodeID, since clu
 		defer s.mu.Unlock()
 		if n := s.sessions[node]; asked && n != nil && n.instance == poll && n.polls > 0 {
 			n.polls--
+			n.answered = time.Time{}
+			if !errors.Is(ctx.Err(), context.Canceled) {
+				n.answered = s.clock.now()
+			}
 		}
 	}()
 	err = s.await(ctx, func() (*signal, error) {
@@ -273,19 +280,22 @@ func (s *Service) assignment(n *session) cluster.Assignment {
 func (s *Service) Nodes() []wire.NodeStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return report.Nodes(s.view())
+	return s.withRefused(report.Nodes(s.view()))
 }
 
 // Status returns the cluster at a glance.
 func (s *Service) Status() wire.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return report.Status(s.view(), func(id cluster.NodeID) report.Told {
+	status := report.Status(s.view(), func(id cluster.NodeID) report.Told {
 		n := s.sessions[id]
 		told := report.Told{Assignment: s.assignment(n)}
 		told.Due = max(n.configured, s.watch.shared)
 		return told
 	})
+	s.withRefused(status.Nodes)
+	status.Suspended = s.view().Suspended()
+	return status
 }
 
 // RemoveNode forgets a node that is gone for good, or says, unless it is confirmed, what would become of what
