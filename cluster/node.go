@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,8 @@ type Node struct {
 	Address string `json:"address"`
 	// FormerAddress is the Address that it had before, if whoever gave it another one has said so.
 	FormerAddress string `json:"former_address,omitempty"`
+	// Admitted, at a registration alone: this process of its agent was taken for the node before, and may act as it.
+	Admitted bool `json:"admitted,omitempty"`
 	// TransferAddress is the host:port of the node's SSH/SFTP server.
 	TransferAddress string `json:"transfer_address"`
 	// TransferKey is the public key of that server in authorized_keys form. Peers accept no other.
@@ -61,18 +62,11 @@ const (
 // Can reports whether the node's backend has an ability.
 func (n Node) Can(ability string) bool { return slices.Contains(n.Capabilities, ability) }
 
-// Elsewhere reports whether n, which has the identity of was, may be another host: a copy of its disk. Such
-// a copy has been booted, and nobody can have given it the same address. A node that only routes has
+// Elsewhere reports whether n, which has the identity of was, may be another host, or a copy of its
+// directory on the same one: nobody has said that it was given another address. A node that only routes has
 // nothing that two must not have.
 func (n Node) Elsewhere(was Node) bool {
-	return was.Address != "" && n.Address != was.Address && n.FormerAddress != was.Address && n.Era != was.Era &&
-		!n.RoutesOnly && !loopback(n.Address) && !loopback(was.Address)
-}
-
-// loopback reports whether an address leads nowhere else, and so says nothing of which host has it.
-func loopback(address string) bool {
-	a, err := netip.ParseAddr(address)
-	return err == nil && a.IsLoopback()
+	return was.Address != "" && n.Address != was.Address && n.FormerAddress != was.Address && !n.RoutesOnly
 }
 
 // Validate returns what is wrong with what a node says of itself.

@@ -197,11 +197,23 @@ func (a Application) validatePolicies(where string) Problems {
 			p.add(fmt.Sprintf("%s.scratch[%d]", where, i), "%q: want an absolute path in the container, such as /cache", at)
 		}
 	}
-	if a.Health != nil && len(a.Health.Command) == 0 {
-		p.add(where+".health.command", "is missing")
+	if a.Health != nil {
+		a.Health.validate(where+".health", &p)
 	}
 	slices.SortFunc(p, func(a, b Problem) int { return cmp.Compare(a.Path, b.Path) })
 	return p
+}
+
+func (h HealthCheck) validate(where string, p *Problems) {
+	if len(h.Command) == 0 {
+		p.add(where+".command", "is missing")
+	}
+	if h.Interval < 0 {
+		p.add(where+".interval", "%s: want a positive time", h.Interval)
+	}
+	if h.Timeout < 0 {
+		p.add(where+".timeout", "%s: want a positive time", h.Timeout)
+	}
 }
 
 func checkPort(p *Problems, path string, port int) {

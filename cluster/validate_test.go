@@ -64,6 +64,9 @@ func TestValidateApplications(t *testing.T) {
 			"applications.db.stop_timeout: -1ns: want a positive time"}},
 		{"a health check that does something", func(a *Application) { a.Health.Command = nil }, []string{
 			"applications.db.health.command: is missing"}},
+		{"a health check that takes time", func(a *Application) { a.Health.Interval, a.Health.Timeout = -1, -1 }, []string{
+			"applications.db.health.interval: -1ns: want a positive time",
+			"applications.db.health.timeout: -1ns: want a positive time"}},
 		{"scratch in the container", func(a *Application) { a.Scratch = []string{"/cache", "cache", "/cache/", "/"} }, []string{
 			`applications.db.scratch[1]: "cache": want an absolute path in the container, such as /cache`,
 			`applications.db.scratch[2]: "/cache/": want an absolute path in the container, such as /cache`,

@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/assign"
@@ -52,6 +54,10 @@ func (s *Service) tell(ctx context.Context, node cluster.NodeID, since cluster.R
 		defer s.mu.Unlock()
 		if n := s.sessions[node]; asked && n != nil && n.instance == poll && n.polls > 0 {
 			n.polls--
+			n.answered = time.Time{}
+			if !errors.Is(ctx.Err(), context.Canceled) {
+				n.answered = s.clock.now()
+			}
 		}
 	}()
 	return s.await(ctx, func() (*signal, error) {

@@ -2,9 +2,12 @@ package control
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/wire"
 )
 
 // TestAnApplicationWithoutAVolumeRunsOnUntilItDoesElsewhere: to be healthy there for a moment is not enough.
@@ -41,6 +44,25 @@ func TestAnApplicationWithoutAVolumeRunsOnUntilItDoesElsewhere(t *testing.T) {
 		if told := b.assignment(); len(told.Arriving) != 0 {
 			t.Errorf("%+v still arrives", told.Arriving)
 		}
+		l.wantRoute(cluster.Route{External: 8080, Application: "site", Mode: cluster.Forward, Endpoint: "b:80"})
+	})
+}
+
+// TestAnApplicationWithoutAVolumeLeavesANodeThatIsSilent: it is placed elsewhere, and it is said what may still
+// run where it was.
+func TestAnApplicationWithoutAVolumeLeavesANodeThatIsSilent(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.configure(site("a"))
+		a, b := l.host("a"), l.host("b")
+		a.act()
+		a.sleep()
+		time.Sleep(wire.LivenessWindow + time.Second)
+		b.report()
+		m, err := l.RequestMove(l.ctx, wire.MoveRequest{Application: "site", To: "b"})
+		if l.ok(err); !strings.Contains(m.Reason, "node-a is not heard of, and may still run it") {
+			t.Errorf("it is said that it is %s", m.Reason)
+		}
+		b.act()
 		l.wantRoute(cluster.Route{External: 8080, Application: "site", Mode: cluster.Forward, Endpoint: "b:80"})
 	})
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,12 +12,14 @@ import (
 )
 
 // A speaker is which process speaks as a node. After a restart it is another one, and the former one
-// is silent. If both speak, the node's identity has been cloned: each would write what it is told
-// that it owns, so neither is told anything new until one of them is silent.
+// is silent. If another one comes while it speaks, the node's identity has been cloned. Who was never taken
+// for the node has begun nothing, and is refused alone. If both were, each would write what it was told that
+// it owns, so neither is told anything new until one of them is silent.
 //
 //	instance speaks                      -> it is told what the node gets
 //	another registers, the former silent -> that is the instance from now on
-//	another registers                    -> rival: both are refused, and the node counts as out of touch
+//	another registers                    -> it is refused, and the instance is not disturbed
+//	one registers that was the node      -> rival: both are refused, and the node counts as out of touch
 //	the former one registers once more   -> it is late, and refused; again: it is a rival
 //	either is silent for long enough     -> the other one is the instance
 //
@@ -26,35 +29,56 @@ type speaker struct {
 	instance, rival     string
 	spoke, contradicted time.Time // last call of the instance, and of the rival
 	polls               int       // of the instance, under way: a process that ended has none
-	told                bool      // an event has told of the rival
-	former              string    // the instance before, and when it last registered since
+	answered            time.Time // its last poll was, and was not cut: the next one is to come
+	refused             refusal
+	told                bool   // an event has told of the rival
+	former              string // the instance before, and when it last registered since
 	echoed              time.Time
-	warned              string // the last one at another address of which an event has told
 }
+
+// A refusal is of a process that says that it is a node which another one is, or may be.
+type refusal struct {
+	instance string // empty: there was none
+	at       time.Time
+	wire.Refused
+}
+
+// nextPoll is how soon after an answer an agent that lives asks again.
+const nextPoll = 5 * time.Second
 
 func (p *speaker) contended(at time.Time, window time.Duration) bool {
 	return p.rival != "" && at.Sub(p.contradicted) <= window
 }
 
 // admit decides which process speaks as a node from now on. The caller holds mu.
-func (s *Service) admit(ctx context.Context, n *session, address string) error {
+func (s *Service) admit(ctx context.Context, n *session, as cluster.Node) error {
 	instance, at, window := wire.InstanceOf(ctx), s.clock.now(), s.options.Timing.Liveness
-	alive := n.polls > 0 || n.contended(at, window) && at.Sub(n.spoke) <= window
+	alive := n.polls > 0 || !n.answered.IsZero() && at.Sub(n.answered) <= nextPoll || n.contended(at, window) && at.Sub(n.spoke) <= window
 	if instance != n.instance && n.instance != "" && alive {
+		if instance != n.former && instance != n.rival && !as.Admitted {
+			err := fmt.Errorf("%w: node %s is in touch, and another agent, at %s, says that it is that one", cluster.ErrConflict, s.model.Node(n.id), as.Address)
+			return cluster.WithHint(err, ownIdentity)
+		}
 		late := instance == n.former && at.Sub(n.echoed) > window
 		if n.echoed = at; late && n.rival == "" {
 			return s.ended(n)
 		}
-		s.contradict(n, instance, "another one at "+address)
+		s.contradict(n, instance, "another one at "+as.Address)
 		return s.twofold(n)
 	}
 	if instance != n.instance {
-		n.speaker = speaker{instance: instance, former: n.instance}
+		n.speaker = speaker{instance: instance, former: n.instance, refused: n.refused}
 		n.Rival = ""
+	}
+	if n.refused.instance == instance {
+		n.refused = refusal{}
 	}
 	n.spoke = at
 	return nil
 }
+
+// ownIdentity is the way out where two agents have one.
+const ownIdentity = "end one of them, and give its host an identity of its own: drover node add"
 
 // speaks refuses a call of a node by a process that does not speak as it, or while two do. The caller
 // holds mu.
@@ -91,17 +115,19 @@ func (s *Service) twofold(n *session) error {
 		return nil
 	}
 	err := fmt.Errorf("%w: two agents speak as node %s, %s; neither is told anything new", cluster.ErrConflict, s.model.Node(n.id), n.Rival)
-	return cluster.WithHint(err, "end one of them, and give its host an identity of its own: drover node add")
+	return cluster.WithHint(err, ownIdentity)
 }
 
-// tellRefused tells, once of each process, of a host that was refused because it may be a copy of another.
+// tellRefused notes that a process was refused as a node, and tells of it once.
 func (s *Service) tellRefused(ctx context.Context, n cluster.Node, why error) {
+	instance := wire.InstanceOf(ctx)
 	s.mu.Lock()
-	was, _ := s.model.Nodes.Get(n.ID)
-	known, instance := s.sessions[n.ID], wire.InstanceOf(ctx)
-	news := known != nil && n.Elsewhere(was) && known.warned != instance
-	if news {
-		known.warned = instance
+	known := s.sessions[n.ID]
+	another := known != nil && errors.Is(why, cluster.ErrConflict) && instance != known.instance && instance != known.former
+	news := another && known.refused.instance != instance
+	if another {
+		known.refused = refusal{instance, s.clock.now(), wire.Refused{Address: n.Address, Why: cluster.Message(why), WayOut: cluster.Hint(why)}}
+		news = news && known.rival == "" // of those everybody is told
 	}
 	s.mu.Unlock()
 	if !news {
@@ -113,6 +139,18 @@ func (s *Service) tellRefused(ctx context.Context, n cluster.Node, why error) {
 	}); err != nil {
 		s.options.log().Error("the event was not recorded", "kind", "conflict", "reason", why, "error", err)
 	}
+}
+
+// withRefused adds to nodes the processes that were refused as them lately. The caller holds mu.
+func (s *Service) withRefused(nodes []wire.NodeStatus) []wire.NodeStatus {
+	for i, of := range nodes {
+		n := s.sessions[of.Node.ID]
+		if n != nil && n.refused.instance != "" && s.clock.now().Sub(n.refused.at) <= s.options.Timing.Liveness {
+			refused := n.refused.Refused
+			nodes[i].Refused = &refused
+		}
+	}
+	return nodes
 }
 
 // quiet ends what is past: rivals that are silent. It tells of those that are new. The caller holds mu.

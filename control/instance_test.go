@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,7 +45,7 @@ func TestTwoAgentsOfOneNodeAreBothRefused(t *testing.T) {
 		ended, cancel := polling(first, first.assignment().Revision)
 		defer cancel()
 
-		l.wantKind(second.lab.Register(second.lab.ctx, cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.9", Era: "1"}), cluster.ErrConflict)
+		l.wantKind(second.lab.Register(second.lab.ctx, cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.a", Era: "1", Admitted: true}), cluster.ErrConflict)
 		l.wantKind(arrived(t, ended), cluster.ErrConflict)
 		for _, h := range []*host{first, second} {
 			_, err := h.lab.Assignment(h.lab.ctx, "a", 0)
@@ -52,8 +53,8 @@ func TestTwoAgentsOfOneNodeAreBothRefused(t *testing.T) {
 			l.wantKind(h.lab.Report(h.lab.ctx, cluster.NodeState{Node: "a", Era: "1"}), cluster.ErrConflict)
 		}
 		time.Sleep(time.Second)
-		l.wantEvent("conflict", "two agents speak as node node-a", "10.0.0.9")
-		if n := l.Nodes()[0]; n.Live || n.Node.Address == "10.0.0.9" {
+		l.wantEvent("conflict", "two agents speak as node node-a", "10.0.0.a")
+		if n := l.Nodes()[0]; n.Live || n.Node.Admitted || n.Refused == nil || n.Refused.WayOut == "" {
 			t.Errorf("the node is %+v", n)
 		}
 		if s := l.Status(); s.Converged || len(s.Pending) == 0 {
@@ -70,7 +71,7 @@ func TestNothingIsCommittedByOrToANodeThatTwoSpeakAs(t *testing.T) {
 			m := l.bringBy(cluster.PhaseHold, map[cluster.NodeID]string{node: "first"})
 			_, cancel := polling(l.host(node).as("first"), l.host(node).as("first").assignment().Revision)
 			defer cancel()
-			l.wantKind(l.as("second").Register(l.as("second").ctx, cluster.Node{ID: node, Name: "x", Address: "10.0.0.9", Era: "1"}), cluster.ErrConflict)
+			l.wantKind(l.as("second").Register(l.as("second").ctx, cluster.Node{ID: node, Name: "x", Address: "10.0.0." + string(node), Era: "1", Admitted: true}), cluster.ErrConflict)
 			instance := map[bool]string{true: "first"}[node == "a"]
 			l.wantKind(l.as(instance).commit(m), cluster.ErrUnavailable)
 			_, err := l.Hold(l.as(instance).ctx, "a", m.ID, wire.AttemptRequest{Attempt: 1})
@@ -79,6 +80,63 @@ func TestNothingIsCommittedByOrToANodeThatTwoSpeakAs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestASecondAgentIsRefusedWhileTheFirstIsInTouch, also at the same address and of the same boot, as a copy of a
+// node's directory on its own host is. It was never the node and has begun nothing: the first is not disturbed.
+func TestASecondAgentIsRefusedWhileTheFirstIsInTouch(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		first, second := l.host("a").as("first"), l.host("a").as("second")
+		first.register()
+		refused := func(when string) {
+			t.Helper()
+			l.wantKind(second.tryRegister(), cluster.ErrConflict)
+			first.report()
+			if n := l.Nodes()[0]; !n.Live || n.Refused == nil || n.Refused.Address != "10.0.0.a" || n.Refused.WayOut == "" {
+				t.Errorf("%s: the node is %+v, refused is %+v", when, n, n.Refused)
+			}
+			if s := l.Status(); s.Nodes[0].Refused == nil {
+				t.Errorf("%s: the status says nothing of it", when)
+			}
+		}
+		ended, cancel := polling(first, first.assignment().Revision)
+		refused("while the first asks for its assignment")
+		select {
+		case err := <-ended:
+			t.Errorf("the first one is disturbed: %v", err)
+		default:
+		}
+		l.wantEvent("conflict", "node node-a is in touch", "10.0.0.a")
+		cancel()
+		l.wantKind(arrived(t, ended), context.Canceled)
+
+		first.assignment()
+		refused("between two requests of the first")
+		time.Sleep(nextPoll + time.Second)
+		second.register() // the first one has hung up
+		if n := l.Nodes()[0]; n.Refused != nil {
+			t.Errorf("the node itself is refused: %+v", n.Refused)
+		}
+	})
+}
+
+// TestACopyOnTheSameHostIsNotTheNode: it was not booted since, and may have an address of the loopback network.
+func TestACopyOnTheSameHostIsNotTheNode(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		first, second := l.host("a").as("first"), l.host("a").as("second")
+		was := cluster.Node{ID: "a", Name: "node-a", Address: "127.1.2.3", FormerAddress: "10.0.0.a", Era: "1"}
+		l.ok(first.lab.Register(first.lab.ctx, was))
+		clone := was
+		clone.Address, clone.FormerAddress = "127.1.2.9", ""
+		l.wantKind(second.lab.Register(second.lab.ctx, clone), cluster.ErrConflict)
+		l.restart() // then it may come before the node itself
+		l.wantKind(l.as("second").Register(l.as("second").ctx, clone), cluster.ErrConflict)
+		if n := l.Nodes()[0]; n.Refused == nil || n.Refused.Address != "127.1.2.9" || !strings.Contains(n.Refused.WayOut, "--former-address 127.1.2.3") {
+			t.Errorf("refused is %+v", n.Refused)
+		}
+		l.ok(l.as("first").Register(l.as("first").ctx, was))
+	})
 }
 
 // bringBy is bring for nodes whose calls are by an instance.
@@ -169,7 +227,7 @@ func TestWhoeverGoesOnSpeakingIsTheNode(t *testing.T) {
 		_, cancel := polling(first, first.assignment().Revision)
 		defer cancel()
 		register := func() error {
-			return second.lab.Register(second.lab.ctx, cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.9", Era: "1"})
+			return second.lab.Register(second.lab.ctx, cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.a", Era: "1", Admitted: true})
 		}
 		l.wantKind(register(), cluster.ErrConflict)
 		for range 4 {

@@ -81,12 +81,14 @@ func (s *Service) Register(ctx context.Context, n cluster.Node) error {
 	if err := n.Validate().Err(); err != nil {
 		return fmt.Errorf("register node %q: %w", n.ID, err)
 	}
+	as := n
+	n.Admitted = false // that is no part of the record
 	_, err := s.update(ctx, func(w *rules.Write) error {
 		if err := w.Register(n); err != nil {
 			return err
 		}
 		if known := s.sessions[n.ID]; known != nil {
-			return s.admit(ctx, known, n.Address)
+			return s.admit(ctx, known, as)
 		}
 		return nil
 	})
@@ -193,18 +195,21 @@ func (s *Service) Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Hea
 func (s *Service) Nodes() []wire.NodeStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return report.Nodes(s.view())
+	return s.withRefused(report.Nodes(s.view()))
 }
 
 // Status returns the cluster at a glance.
 func (s *Service) Status() wire.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return report.Status(s.view(), func(id cluster.NodeID) report.Told {
+	status := report.Status(s.view(), func(id cluster.NodeID) report.Told {
 		n := s.sessions[id]
 		s.derive(n)
 		return report.Told{Assignment: n.own, Revision: s.revision(n), Due: n.configured, Shared: s.shared.revision, Acknowledged: n.acknowledged}
 	})
+	s.withRefused(status.Nodes)
+	status.Suspended = s.view().Suspended()
+	return status
 }
 
 // RemoveNode forgets a node that is gone for good, or says, unless it is confirmed, what would become of what

@@ -208,7 +208,7 @@ func TestAHeartbeatSaysThatTheLastReportHolds(t *testing.T) {
 
 func TestANodeIsNoOther(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
-		l.ok(l.Register(l.ctx, cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.1", Era: "1", TransferKey: "ssh-ed25519 A"}))
+		l.ok(l.Register(l.ctx, cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.1", FormerAddress: "10.0.0.a", Era: "1", TransferKey: "ssh-ed25519 A"}))
 		mallory := cluster.Node{ID: "m", Name: "m", Address: "10.0.0.66", Era: "1", TransferKey: "ssh-ed25519 M"}
 		l.ok(l.Register(l.ctx, mallory))
 		for what, change := range map[string]func(*cluster.Node){

@@ -91,7 +91,7 @@ func TestANodeThatMayRunIsNotRemoved(t *testing.T) {
 				ended <- err
 			}()
 			synctest.Wait()
-			l.wantKind(l.Register(wire.WithInstance(l.ctx, "two"), cluster.Node{ID: "a", Name: "node-a", Era: "1"}), cluster.ErrConflict)
+			l.wantKind(l.Register(wire.WithInstance(l.ctx, "two"), cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.a", Era: "1", Admitted: true}), cluster.ErrConflict)
 			cancel()
 			<-ended
 		}, cluster.ErrRefused, []string{"two agents"}},

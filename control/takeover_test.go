@@ -58,11 +58,11 @@ func TestNothingIsTakenFromAnOwnerThatMayHaveIt(t *testing.T) {
 			lost(l, a, b)
 			a.sleep()
 			time.Sleep(10 * time.Minute)
-		}, "b", cluster.ErrUnavailable, []string{"not been heard of", "may still have its copy"}},
+		}, "b", cluster.ErrUnavailable, []string{"not been heard of", "may still have its copy", "drover node rm node-a", "drover node replace node-a"}},
 		{"it cannot see its volumes", func(l *lab, a, b *host) {
 			lost(l, a, b)
 			a.state.VolumesUnknown = "the pool is gone"
-		}, "b", cluster.ErrUnavailable, []string{"the pool is gone"}},
+		}, "b", cluster.ErrUnavailable, []string{"the pool is gone", "wait until it says"}},
 		{"what uses it still runs there", func(_ *lab, a, _ *host) { a.state.Volumes = nil }, "b", cluster.ErrConflict, []string{"still used by db"}},
 		{"the other node has none", lost, "c", cluster.ErrRefused, []string{"node-c holds no replica", "node-b"}},
 		{"the replica is half of something", func(l *lab, a, b *host) {

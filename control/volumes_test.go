@@ -301,7 +301,7 @@ func TestADeletedVolumeIsForgottenOnceNothingIsLeft(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		a := l.host("a")
 		a.register()
-		l.ok(l.Register(l.ctx, cluster.Node{ID: "a", Name: "node-a", Era: "1", TrashGrace: 10 * time.Second}))
+		l.ok(l.Register(l.ctx, cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.a", Era: "1", TrashGrace: 10 * time.Second}))
 		_, err := l.CreateVolume(l.ctx, wire.VolumeRequest{Name: "log", Node: "a"})
 		l.ok(err)
 		a.act()

@@ -39,6 +39,16 @@ func LastRoutes(dir string, node cluster.NodeID) []cluster.Route {
 	return s.Routes
 }
 
+// LastAddress returns the address that the node had when the agent of dir last ran; empty if that is not known.
+func LastAddress(dir string, node cluster.NodeID) string {
+	s, ok, err := loadAssignment(dir)
+	if err != nil || !ok || s.Node != node {
+		return ""
+	}
+	self, _ := s.Peer(node)
+	return self.Address
+}
+
 // loadAssignment returns the last assignment that was kept, if there is one.
 func loadAssignment(dir string) (cluster.Assignment, bool, error) {
 	var s cluster.Assignment

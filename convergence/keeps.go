@@ -22,7 +22,7 @@ func (a *Agent) mayLeave(ctx context.Context, app cluster.Application) error {
 		return fmt.Errorf("look for data of %s that is in no volume: %w", app.Name, err)
 	}
 	if err := app.MayLeave(a.Node.Name, kept); errors.Is(err, cluster.ErrRefused) {
-		return handoff.Refused(fmt.Errorf("%w (%s)", err, cluster.Hint(err)))
+		return handoff.Refused(err)
 	}
 	return nil
 }

@@ -35,8 +35,12 @@ func TestAHandOffLeavesNothingBehind(t *testing.T) {
 	if err := a.handOff(t.Context(), step); err != nil {
 		t.Fatal(err)
 	}
-	if got := a.attempts.outcomes["m"]; got.err == nil || !got.err.Final || !strings.Contains(got.err.Error(), "/cache") || !strings.Contains(got.err.Error(), "scratch") {
-		t.Errorf("the attempt ended with %v, want it final, with the path and the ways out", got.err)
+	got := a.attempts.outcomes["m"]
+	if got.err == nil || !got.err.Final || !strings.Contains(got.err.Error(), "/cache") {
+		t.Fatalf("the attempt ended with %v, want it final, with the path", got.err)
+	}
+	if told := cluster.Told(got.err, nil); strings.Count(told, "scratch") != 1 {
+		t.Errorf("people are told %q, want the ways out, once", told)
 	}
 	a.Runtime = keeper{err: cluster.ErrUnavailable}
 	step.Move.ID = "n"

@@ -16,65 +16,69 @@ import (
 
 // attempts are those of moves that began here and ended without the volume having moved.
 type attempts struct {
-	mu sync.Mutex
-	// outcomes are not yet acknowledged by the control service, gaveUp are.
+	mu       sync.Mutex
 	outcomes map[cluster.MoveID]outcome
-	gaveUp   map[cluster.MoveID]int
 }
 
 // An outcome is what became of an attempt that did not succeed.
 type outcome struct {
 	attempt int
-	err     *handoff.Error
+	err     *handoff.Error // nil: how it ended is not known
+	// acknowledged: the control service knows of it.
+	acknowledged bool
 }
 
 // keep forgets the moves that are no longer open.
 func (t *attempts) keep(open []cluster.Move) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	ended := func(id cluster.MoveID) bool {
+	maps.DeleteFunc(t.outcomes, func(id cluster.MoveID, _ outcome) bool {
 		return !slices.ContainsFunc(open, func(m cluster.Move) bool { return m.ID == id })
-	}
-	maps.DeleteFunc(t.outcomes, func(id cluster.MoveID, _ outcome) bool { return ended(id) })
-	maps.DeleteFunc(t.gaveUp, func(id cluster.MoveID, _ int) bool { return ended(id) })
+	})
 }
 
 // seen returns the attempts of which the control service is to be told, and those of which it has been.
 func (t *attempts) seen() (broken, gaveUp map[cluster.MoveID]int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	broken = make(map[cluster.MoveID]int, len(t.outcomes))
+	broken, gaveUp = map[cluster.MoveID]int{}, map[cluster.MoveID]int{}
 	for id, o := range t.outcomes {
-		broken[id] = o.attempt
+		if o.acknowledged {
+			gaveUp[id] = o.attempt
+		} else {
+			broken[id] = o.attempt
+		}
 	}
-	return broken, maps.Clone(t.gaveUp)
+	return broken, gaveUp
 }
 
-// broke notes how an attempt ended, and acknowledged that the control service knows.
-func (t *attempts) broke(move cluster.Move, err *handoff.Error) {
+// note notes how an attempt ended.
+func (t *attempts) note(move cluster.Move, o outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.outcomes == nil {
 		t.outcomes = map[cluster.MoveID]outcome{}
 	}
-	t.outcomes[move.ID] = outcome{move.Attempt, err}
+	o.attempt = move.Attempt
+	t.outcomes[move.ID] = o
 }
 
-func (t *attempts) acknowledged(move cluster.Move) {
+// anew has the control service be told of all once more: its store may have gone back, and it would wait for an
+// attempt that is over.
+func (t *attempts) anew() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.gaveUp == nil {
-		t.gaveUp = map[cluster.MoveID]int{}
+	for id, o := range t.outcomes {
+		o.acknowledged = false
+		t.outcomes[id] = o
 	}
-	delete(t.outcomes, move.ID)
-	t.gaveUp[move.ID] = move.Attempt
 }
 
 // of returns how that attempt ended; nil if that is not known.
 func (t *attempts) of(move cluster.Move) *handoff.Error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if o, ok := t.outcomes[move.ID]; ok && o.attempt == move.Attempt {
+	if o := t.outcomes[move.ID]; o.attempt == move.Attempt {
 		return o.err
 	}
 	return nil
@@ -131,11 +135,7 @@ func (a *Agent) settle(move cluster.Move, err error) error {
 		return err
 	}
 	a.Log.Warn("the hand-off did not work out", "move", move.ID, "attempt", move.Attempt, "final", failed.Final, "error", err)
-	if failed.Acknowledged {
-		a.attempts.acknowledged(move)
-	} else {
-		a.attempts.broke(move, failed)
-	}
+	a.attempts.note(move, outcome{err: failed, acknowledged: failed.Acknowledged})
 	return nil
 }
 
@@ -155,7 +155,7 @@ func (a *Agent) giveUp(ctx context.Context, s plan.Step) error {
 	if err != nil && !errors.Is(err, cluster.ErrStale) && !errors.Is(err, cluster.ErrConflict) && !errors.Is(err, cluster.ErrNotFound) {
 		return err
 	}
-	a.attempts.acknowledged(s.Move)
+	a.attempts.note(s.Move, outcome{err: a.attempts.of(s.Move), acknowledged: true})
 	return nil
 }
 

@@ -70,6 +70,13 @@ func (s *standing) speaks() bool {
 	return s.admitted || s.waits == ""
 }
 
+// taken reports whether this process was taken for the node before.
+func (s *standing) taken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.admitted
+}
+
 // told takes in that the control service has said what the node is to do. It reports whether that makes a
 // difference.
 func (s *standing) told() (news bool) {

@@ -86,6 +86,8 @@ func TestWhoActsByWhatItsDiskSays(t *testing.T) {
 		n.Address, n.Era = address, "2"
 		return n
 	}
+	beside := home // a copy of its directory, on the same host
+	beside.Address = "127.0.0.9"
 	moved := at("10.0.0.9")
 	moved.FormerAddress = home.Address
 	for _, row := range []struct {
@@ -103,6 +105,7 @@ func TestWhoActsByWhatItsDiskSays(t *testing.T) {
 		{"nobody answers: it goes on by what it has", home, "", away, away, []bool{true, true}, false},
 		{"also after a boot", at(home.Address), "", away, away, []bool{true, true}, false},
 		{"it is at another address: it may be a copy", at("10.0.0.9"), "", away, away, []bool{false, false}, false},
+		{"also on the host that it was on", beside, "", away, away, []bool{false, false}, false},
 		{"which the control service says that it is not", at("10.0.0.9"), "", away, nil, []bool{false, true}, false},
 		{"or whoever gave it that address", moved, "", away, away, []bool{true, true}, false},
 		{"another host takes part as this node", home, "10.0.0.8:7946", away, away, []bool{false, false}, false},

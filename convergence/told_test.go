@@ -55,7 +55,7 @@ func TestPeopleAreToldOfVolumesByTheirNames(t *testing.T) {
 	a.executor.Actions[plan.OpenVolume] = func(context.Context, plan.Step) error { return why }
 	a.executor.Start(t.Context(), []plan.Lane{{Key: "x", Steps: []plan.Step{{Kind: plan.OpenVolume, Volume: longID}}}}, time.Now())
 	a.executor.Wait()
-	a.attempts.broke(move, handoff.Refused(cluster.WithHint(why, "mend it")))
+	a.attempts.note(move, outcome{err: handoff.Refused(cluster.WithHint(why, "mend it"))})
 	s, _, err := a.state(t.Context())
 	if err != nil || len(s.Steps) != 1 || s.Steps[0].Error != want {
 		t.Errorf("status: %+v, %v", s.Steps, err)

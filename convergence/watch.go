@@ -69,12 +69,15 @@ func (a *Agent) poll(ctx context.Context, registered *bool) error {
 	known, _ := a.heard()
 	since := known.Revision
 	if !*registered {
-		err := a.Control.Register(ctx, a.Node)
+		node := a.Node
+		node.Admitted = a.standing.taken()
+		err := a.Control.Register(ctx, node)
 		if a.stand(err); err != nil {
 			return err
 		}
 		*registered = true
 		a.Log.Info("registered with the control service")
+		a.attempts.anew()
 		a.reportAnew()
 		// An assignment of an earlier life of the service must not look current to this one.
 		since = 0

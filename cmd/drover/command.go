@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/client"
+	"github.com/drover/drover/internal/suggest"
 )
 
 // Every command is made in the same way. Its options are a struct, with what it reads and writes, its
@@ -38,8 +40,8 @@ func command[O any, P options[O]](c *cobra.Command, o P, run func(context.Contex
 		c.Args = exactly(len(args))
 	}
 	c.RunE = func(c *cobra.Command, given []string) error {
-		for i, arg := range args {
-			*arg = given[i]
+		for i, text := range given {
+			*args[i] = text
 		}
 		return run(c.Context(), *o)
 	}
@@ -53,9 +55,51 @@ func exactly(n int) cobra.PositionalArgs {
 		if len(args) == n {
 			return nil
 		}
-		return cluster.WithHint(fmt.Errorf("%w: %s takes %s, and got %d", cluster.ErrInvalid, c.CommandPath(), cluster.Count(n, "argument"), len(args)),
-			"the command is: "+c.UseLine())
+		if n == 0 && c.HasAvailableSubCommands() {
+			return noCommand(c, args[0])
+		}
+		hint := "the command is: " + c.UseLine()
+		if below := available(c); len(args) > 0 && len(below) > 0 {
+			hint += "; or one of: " + c.CommandPath() + " " + strings.Join(below, "|")
+			if near := suggest.Word(args[0], below); near != "" {
+				hint = "did you mean: " + c.CommandPath() + " " + near
+			}
+		}
+		return cluster.WithHint(fmt.Errorf("%w: %s takes %s, and got %d", cluster.ErrInvalid, c.CommandPath(), cluster.Count(n, "argument"), len(args)), hint)
 	}
+}
+
+// atMost refuses a call with more arguments than a command has, all of which may be left out.
+func atMost(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) <= n {
+			return nil
+		}
+		return exactly(n)(c, args)
+	}
+}
+
+// available are the names of the commands below one.
+func available(c *cobra.Command) []string {
+	var names []string
+	for _, below := range c.Commands() {
+		if below.IsAvailableCommand() {
+			names = append(names, below.Name())
+		}
+	}
+	return names
+}
+
+// noCommand says that there is no command of that name below one, and which there are.
+func noCommand(c *cobra.Command, name string) error {
+	hint := c.CommandPath() + " --help lists the commands"
+	if c.HasParent() {
+		hint = fmt.Sprintf("the commands of %s are: %s", c.CommandPath(), strings.Join(available(c), ", "))
+	}
+	if near := suggest.Word(name, available(c)); near != "" {
+		hint = "did you mean: " + c.CommandPath() + " " + near
+	}
+	return cluster.WithHint(fmt.Errorf("%w: there is no command %s %s", cluster.ErrInvalid, c.CommandPath(), cluster.Printable(name)), hint)
 }
 
 // group makes a command that only has others below it.
@@ -64,13 +108,8 @@ func group(c *cobra.Command, below ...*cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return nil
 		}
-		hint := c.CommandPath() + " --help lists the commands"
-		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = "did you mean: " + c.CommandPath() + " " + near[0]
-		}
-		return cluster.WithHint(fmt.Errorf("%w: there is no command %s %s", cluster.ErrInvalid, c.CommandPath(), cluster.Printable(args[0])), hint)
+		return noCommand(c, args[0])
 	}
-	c.SuggestionsMinimumDistance = 2
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	c.DisableFlagsInUseLine = true
 	c.AddCommand(below...)

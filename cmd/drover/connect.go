@@ -17,7 +17,7 @@ type connectOptions struct {
 }
 
 func (o *connectOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.control, "control", cmp.Or(os.Getenv("DROVER_CONTROL"), "localhost:4523"),
+	f.StringVar(&o.control, "control", controlAddress(),
 		"`HOST:PORT` of the control service (DROVER_CONTROL)")
 	f.StringVar(&o.pki, "pki", cmp.Or(os.Getenv("DROVER_PKI"), "."),
 		"`DIR`ectory with cluster.crt, user.crt and user.key, or the file of \"drover user add\" (DROVER_PKI)")
@@ -28,3 +28,6 @@ func (o *connectOptions) addFlags(f *pflag.FlagSet) {
 func (o *connectOptions) client() (*client.Client, error) {
 	return client.FromFiles(o.control, o.pki, o.user)
 }
+
+// controlAddress is where the control service is, unless a command is told otherwise.
+func controlAddress() string { return cmp.Or(os.Getenv("DROVER_CONTROL"), "localhost:4523") }

@@ -27,10 +27,10 @@ type demoOptions struct {
 func (o *demoOptions) addFlags(f *pflag.FlagSet) {
 	o.localOptions.addFlags(f)
 	o.outputOptions.addFlags(f)
-	f.IntVar(&o.moves, "moves", 6, "how often the database moves")
-	f.IntVar(&o.clients, "clients", 8, "how many clients write")
-	f.IntVar(&o.megabytes, "data-mb", 64, "about how many `MB` the database holds")
-	f.IntVar(&o.seconds, "seconds", 0, "write for at least this many seconds")
+	count(f, &o.moves, "moves", 6, 0, "how often the database moves")
+	count(f, &o.clients, "clients", 8, 1, "how many clients write")
+	count(f, &o.megabytes, "data-mb", 64, 0, "about how many `MB` the database holds")
+	count(f, &o.seconds, "seconds", 0, 0, "write for at least this many seconds")
 	f.StringVar(&o.database, "database", "", "`DATABASE`: postgres or ledger (default: postgres if it can run here)")
 }
 
@@ -48,9 +48,6 @@ with what is there. Exit status 0 only if nothing is missing and no request fail
 func runDemo(ctx context.Context, o demoOptions) error {
 	if err := o.check(); err != nil {
 		return err
-	}
-	if o.moves < 0 || o.clients < 1 || o.megabytes < 0 {
-		return fmt.Errorf("%w: want --moves 0 or more, --clients 1 or more, --data-mb 0 or more", cluster.ErrInvalid)
 	}
 	watch := &demoWatch{w: o.err, moves: newMoveDisplay(o.err)}
 	watch.Begin("start " + cluster.Count(o.nodes, "node"))

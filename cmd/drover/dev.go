@@ -25,7 +25,7 @@ type localOptions struct {
 }
 
 func (o *localOptions) addFlags(f *pflag.FlagSet) {
-	f.IntVar(&o.nodes, "nodes", 3, "how many nodes")
+	count(f, &o.nodes, "nodes", 3, 1, "how many nodes")
 	f.StringVar(&o.data, "data", "", "`DIR`ectory to keep everything in (default: a temporary one, removed at the end)")
 	f.StringVar(&o.backend, "backend", "dir", "`BACKEND` that stores volumes: dir")
 	f.StringVar(&o.runtime, "runtime", "process", "`RUNTIME` that runs applications: process")
@@ -65,15 +65,20 @@ func (o *devOptions) addFlags(f *pflag.FlagSet) {
 
 func newDev(io_ stdio) *cobra.Command {
 	o := devOptions{localOptions{stdio: io_}}
-	return command(&cobra.Command{Use: "dev", Short: "Run a whole cluster on this machine until Ctrl-C"}, &o, runDev)
+	return command(&cobra.Command{Use: "dev", Short: "Run a whole cluster on this machine until Ctrl-C",
+		Long: `Run a whole cluster on this machine until Ctrl-C: a control service and an agent for each node. One of them that
+ends by itself is started again, and the last lines of its log are shown.`}, &o, runDev)
 }
 
 func runDev(ctx context.Context, o devOptions) error {
 	return o.with(ctx, func(c *localcluster.Cluster) error {
 		o.welcome(c, o.out)
-		<-ctx.Done()
+		err := c.Keep(ctx, func(line string) { fmt.Fprintln(o.err, line) })
 		fmt.Fprintln(o.out, "\nStopping.")
-		return nil
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
 	})
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"github.com/drover/drover/cluster"
 )
@@ -27,7 +28,7 @@ func exitCode(err error) int {
 		return 2
 	case errors.Is(err, context.Canceled):
 		return 130
-	case errors.Is(err, cluster.ErrInvalid), errors.Is(err, cluster.ErrNotFound), errors.Is(err, cluster.ErrUnsupported):
+	case errors.Is(err, cluster.ErrInvalid), errors.Is(err, cluster.ErrNotFound), errors.Is(err, cluster.ErrUnsupported), errors.Is(err, fs.ErrNotExist):
 		return 3
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return 4

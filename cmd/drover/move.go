@@ -62,7 +62,7 @@ func runMove(ctx context.Context, o moveOptions) error {
 // runs on where it was.
 func followPlacement(ctx context.Context, o moveOptions, control *client.Client, move cluster.Move) error {
 	pending := &pendingDisplay{w: o.err}
-	goesOn := fmt.Sprintf("%s runs on where it is until it serves there", move.Application)
+	goesOn := fmt.Sprintf("%s runs on where it is until it serves there (%s)", move.Application, inLine(move.Reason))
 	err := o.wait(ctx, goesOn, "what stands in its way says: drover status", func(ctx context.Context) error {
 		status, err := control.WaitServing(ctx, move.Application, move.To, pending.show)
 		if err != nil {

@@ -68,12 +68,14 @@ func labels(m map[string]string) string {
 
 type nodeAddOptions struct {
 	stdio
-	pki string
+	authorityOptions
 	dir string
 }
 
 func (o *nodeAddOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.pki, "pki", controlPKI, "`DIR`ectory with cluster.crt and cluster.key")
+	o.authorityOptions.addFlags(f)
+	f.StringVar(&o.authority, "pki", controlPKI, "former name of --authority")
+	f.Lookup("pki").Hidden = true
 }
 
 func newNodeAdd(io_ stdio) *cobra.Command {
@@ -89,7 +91,7 @@ older version made.`,
 }
 
 func runNodeAdd(_ context.Context, o nodeAddOptions) error {
-	a, err := pki.Open(o.pki)
+	a, err := o.open()
 	if err != nil {
 		return err
 	}

@@ -30,8 +30,8 @@ func (o *proxyOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.address, "address", "", "`IP` address that clients reach this node at (required)")
 	f.StringVar(&o.control, "control", "localhost:4523", "`HOST:PORT` of the control service")
 	f.StringVar(&o.pki, "pki", "/etc/drover/pki", "`DIR`ectory with cluster.crt, node.crt and node.key")
-	f.DurationVar(&o.patience, "hold-patience", 30*time.Second, "how long new connections are kept waiting")
-	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long open connections to a former endpoint may go on")
+	duration(f, &o.patience, "hold-patience", 30*time.Second, "how long new connections are kept waiting")
+	duration(f, &o.drain, "drain", 10*time.Second, "how long open connections to a former endpoint may go on")
 	o.logging.addFlags(f)
 }
 

@@ -78,14 +78,34 @@ func (s *statusScreen) applications() {
 		for _, name := range slices.Sorted(maps.Keys(s.status.Configuration.Applications)) {
 			app := s.status.Configuration.Applications[name]
 			node, state := s.where(app)
-			row(name, node, appWord(state), ports(app), dash(cmp.Or(state.Reason, state.Settling)))
+			word, reason := appWord(state), cmp.Or(state.Reason, state.Settling)
+			if s.suspended(app) {
+				reason = "the store went back, and there is a later copy of its volume: waits for drover control accept"
+				if !state.Running {
+					word = "suspended"
+				}
+			}
+			row(name, node, word, ports(app), dash(reason))
 		}
 	})
 }
 
+// suspended reports whether nobody is told to run an application, since its volume has a later copy than the
+// record knows.
+func (s *statusScreen) suspended(app cluster.Application) bool {
+	return app.Volume != nil && s.status.Suspended[app.Volume.Volume] != ""
+}
+
 // where returns the name of the node that should run the application now, and what that node
-// says of it.
+// says of it. One that is suspended runs where it ran.
 func (s *statusScreen) where(app cluster.Application) (string, cluster.Instance) {
+	for _, n := range s.status.Nodes {
+		for _, a := range n.State.Applications {
+			if s.suspended(app) && n.Live && a.Name == app.Name && a.Running {
+				return n.Node.Name, a
+			}
+		}
+	}
 	id := app.Node
 	if app.Volume != nil {
 		if o, ok := s.status.Ownerships[app.Volume.Volume]; ok {
@@ -128,6 +148,9 @@ func (s *statusScreen) volumes() {
 			}
 			o := s.status.Ownerships[id]
 			used, copies, warning := s.copies(id, o.Owner)
+			if s.status.Suspended[id] != "" {
+				warning = "suspended: waits for drover control accept"
+			}
 			row(volumeName(v), nodeName(s.named(), o.Owner), o.Epoch, bytes(used), limit(v.MaximumSize), copies, dash(warning))
 		}
 	})
@@ -179,6 +202,12 @@ func (s *statusScreen) conflicts() {
 			fmt.Fprintf(s.w, "\nCONFLICT on %s: %s\n", n.Node.Name, inLine(c.What))
 			for _, way := range c.WaysOut {
 				fmt.Fprintf(s.w, "  - %s\n", inLine(way))
+			}
+		}
+		if r := n.Refused; r != nil {
+			fmt.Fprintf(s.w, "\nREFUSED as %s: an agent at %s: %s\n", n.Node.Name, r.Address, inLine(r.Why))
+			if r.WayOut != "" {
+				fmt.Fprintf(s.w, "  - %s\n", inLine(r.WayOut))
 			}
 		}
 		for _, step := range n.State.Steps {

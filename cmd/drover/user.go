@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/client"
 	"github.com/drover/drover/internal/pki"
 )
 
@@ -35,11 +36,12 @@ func (o *authorityOptions) open() (*pki.Authority, error) {
 type userAddOptions struct {
 	stdio
 	authorityOptions
-	name, file string
+	control, name, file string
 }
 
 func (o *userAddOptions) addFlags(f *pflag.FlagSet) {
 	o.authorityOptions.addFlags(f)
+	f.StringVar(&o.control, "control", controlAddress(), "`HOST:PORT` of the control service, which knows who was removed (DROVER_CONTROL)")
 	f.StringVar(&o.file, "file", "", "`FILE` to make (default: NAME.pem)")
 }
 
@@ -50,13 +52,17 @@ func newUserAdd(io_ stdio) *cobra.Command {
 		Short: "Make a user: the file by which he or she may use the cluster",
 		Long: `Make a user, signed by the cluster's authority: a file with all that he or she needs, to be given to --pki or
 DROVER_PKI. Run it where the control service keeps its certificates. A name is given once, so that who was
-removed stays out.`,
+removed stays out: one that was made elsewhere and removed is known to the control service alone, which is
+asked, if it can be reached.`,
 	}, &o, runUserAdd, &o.name)
 }
 
-func runUserAdd(_ context.Context, o userAddOptions) error {
+func runUserAdd(ctx context.Context, o userAddOptions) error {
 	a, err := o.open()
 	if err != nil {
+		return err
+	}
+	if err := o.admitted(ctx); err != nil {
 		return err
 	}
 	file := cmp.Or(o.file, o.name+".pem")
@@ -64,6 +70,28 @@ func runUserAdd(_ context.Context, o userAddOptions) error {
 		return err
 	}
 	fmt.Fprintf(o.out, "%s is ready for user %s, who sets DROVER_PKI to it. It holds a secret key: carry it over a secure channel.\n", file, o.name)
+	return nil
+}
+
+// admitted returns an error if the control service refuses who has that name. That it cannot be asked is said,
+// and no more.
+func (o *userAddOptions) admitted(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var removed []cluster.Revocation
+	control, err := client.FromFiles(o.control, o.authority, pki.User)
+	if err == nil {
+		removed, err = control.Revocations(ctx)
+	}
+	if err != nil {
+		fmt.Fprintf(o.err, "note: whether a user %s was removed before is not known: %s\n", cluster.Printable(o.name), cluster.Message(err))
+	}
+	for _, r := range removed {
+		if r.User == o.name {
+			err := fmt.Errorf("%w: user %s was removed %s by %s, and stays out", cluster.ErrExists, o.name, r.Revoked.Local().Format(time.DateTime), r.By)
+			return cluster.WithHint(err, "choose another name; drover user ls lists all")
+		}
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,12 @@ func TestAUserIsAFileUntilHeIsRemoved(t *testing.T) {
 		w.Revocations = []cluster.Revocation{{User: "alice", Revoked: time.Now(), By: "admin"}, {User: "old", Revoked: time.Now(), By: "admin"}}
 	})
 	drover(t, cluster.ErrForbidden, "status", "--control", server.Address, "--pki", file)
+	for _, name := range []string{"alice", "old"} { // the second one is on no record of the authority
+		err := run(t.Context(), append([]string{"user", "add", name, "--file", file + "4"}, at...), stdio{strings.NewReader(""), &strings.Builder{}, &strings.Builder{}})
+		if !errors.Is(err, cluster.ErrExists) || !strings.Contains(cluster.Message(err), "was removed") {
+			t.Errorf("%s is made anew: %v", name, err)
+		}
+	}
 	out := drover(t, nil, append([]string{"user", "ls", "-o", "json"}, admin...)...)
 	var users []struct {
 		Name, Serial string

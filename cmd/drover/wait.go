@@ -15,7 +15,7 @@ import (
 type waitOptions struct{ timeout time.Duration }
 
 func (o *waitOptions) addFlags(f *pflag.FlagSet) {
-	f.DurationVar(&o.timeout, "timeout", 0, "wait no longer than this (0: until it is done); to stop waiting stops nothing else")
+	duration(f, &o.timeout, "timeout", 0, "wait no longer than this (0: until it is done); to stop waiting stops nothing else")
 }
 
 // wait calls do, which waits. When the user, or the timeout, ends that, nothing has failed: the error

@@ -86,10 +86,13 @@ func (w *Write) place(name cluster.AppName, to cluster.NodeID) (cluster.Move, er
 	if err := w.mayStart(app, app.Node, to); err != nil {
 		return cluster.Move{}, err
 	}
-	from := app.Node
+	from, why := app.Node, "it has no volume to move"
+	if from != "" && !w.View.InTouch(from) {
+		why += fmt.Sprintf("; %s is not heard of, and may still run it until it is", w.Node(from))
+	}
 	app.Node = to
 	w.putApplication(app)
-	return w.notStored(app.Name, from, to, "it has no volume to move"), nil
+	return w.notStored(app.Name, from, to, why), nil
 }
 
 // notStored returns a move that says that there is nothing to move.

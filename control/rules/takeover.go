@@ -78,7 +78,8 @@ func (w *Write) lost(v cluster.Volume, o cluster.Ownership) error {
 	case o.Owner == "" || !o.Created:
 		return fmt.Errorf("%w: it has no owner that could have lost it", cluster.ErrConflict)
 	case loss.Unknown != "":
-		return fmt.Errorf("%w: owner %s %s: it may still have its copy, and write it", cluster.ErrUnavailable, owner, loss.Unknown)
+		err := fmt.Errorf("%w: owner %s %s: it may still have its copy, and write it", cluster.ErrUnavailable, owner, loss.Unknown)
+		return cluster.WithHint(err, w.waitOrRemove(o.Owner))
 	case loss.What == "":
 		err := fmt.Errorf("%w: owner %s has its copy", cluster.ErrConflict, owner)
 		return cluster.WithHint(err, fmt.Sprintf("move it: drover move %s NODE", records.Name(v)))
@@ -86,6 +87,15 @@ func (w *Write) lost(v cluster.Volume, o cluster.Ownership) error {
 		return fmt.Errorf("%w: on %s it is still used by %s", cluster.ErrConflict, owner, records.List(loss.Users))
 	}
 	return nil
+}
+
+// waitOrRemove is what to do about an owner of which nothing is known.
+func (w *Write) waitOrRemove(node cluster.NodeID) string {
+	if w.View.InTouch(node) {
+		return "wait until it says what it has"
+	}
+	called := w.Node(node)
+	return fmt.Sprintf("wait until it is back; or, if its host is gone for good: drover node rm %[1]s, and then take over; or drover node replace %[1]s NODE", called)
 }
 
 // standsIn returns the snapshot that the replica of a node is at.

@@ -102,6 +102,22 @@ func (v View) Superseded(id cluster.VolumeID) string {
 		v.Model.Volume(id), v.Model.Node(o.Owner), o.Epoch, strings.Join(on, ", "), then)
 }
 
+// Suspended returns what is wrong with each volume of which a copy is above the record; nil if there are none.
+func (v View) Suspended() map[cluster.VolumeID]string {
+	var suspended map[cluster.VolumeID]string
+	for volume := range v.Model.Volumes.All() {
+		what := v.Superseded(volume.ID)
+		if what == "" || volume.Deleted {
+			continue
+		}
+		if suspended == nil {
+			suspended = map[cluster.VolumeID]string{}
+		}
+		suspended[volume.ID] = what
+	}
+	return suspended
+}
+
 // Strays says which nodes have a copy of a volume that never had an owner here, be it in their trash; empty
 // if none has.
 func (v View) Strays(volume cluster.Volume) string {

@@ -158,6 +158,9 @@ type Status struct {
 	Converged bool `json:"converged"`
 	// Pending says, one sentence each, what is missing for that.
 	Pending []string `json:"pending,omitempty"`
+	// Suspended are the volumes of which there are copies later than the record, since the store has gone back,
+	// with the sentence that says so: nothing happens to them until an operator accepts the store.
+	Suspended map[cluster.VolumeID]string `json:"suspended,omitempty"`
 	// Removed says what the nodes were called that were removed.
 	Removed map[cluster.NodeID]string `json:"removed,omitempty"`
 	// Gone are the nodes for which something of that waits and that are not there: to wait does not help.
@@ -202,6 +205,16 @@ type NodeStatus struct {
 	Live bool `json:"live"`
 	// Heard is when the node was last heard of; zero: not since the service started.
 	Heard time.Time `json:"heard,omitzero"`
+	// Refused is another agent that says that it is this node; nil: none has lately.
+	Refused *Refused `json:"refused,omitempty"`
+}
+
+// Refused is an agent that was refused as a node.
+type Refused struct {
+	Address string `json:"address"`
+	Why     string `json:"why"`
+	// WayOut is what an operator can do about it.
+	WayOut string `json:"way_out,omitempty"`
 }
 
 // Heartbeat says that a node is there and that the last state that it reported still holds.

@@ -147,7 +147,7 @@ func (m *Membership) Rival() string {
 
 // NotifyConflict is called by memberlist, when two addresses have one name.
 func (m *Membership) NotifyConflict(existing, other *memberlist.Node) {
-	if other.Name != m.name || other.Addr.Equal(existing.Addr) {
+	if other.Name != m.name || other.Address() == existing.Address() { // two may share a host, and so its address
 		return
 	}
 	m.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,23 +99,29 @@ func TestWithoutAKeyNobodyTakesPart(t *testing.T) {
 	}
 }
 
-// TestAnotherHostUnderOnesNameIsNoticed by the one and by the other, whoever came first.
+// TestAnotherHostUnderOnesNameIsNoticed by the one and by the other, whoever came first; and another process on
+// the same host.
 func TestAnotherHostUnderOnesNameIsNoticed(t *testing.T) {
-	g := newGossip(t)
-	a, b := g.start("a", key), g.start("b", key)
-	g.misses(a, "c")
-	if rival := a.Rival() + b.Rival(); rival != "" {
-		t.Errorf("without another one: %s", rival)
-	}
-	at := g.where["a"]
-	g.where["a"] = g.where["c"]
-	clone := g.start("a", key)
-	for deadline := time.Now().Add(time.Minute); clone.Rival() != at; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the clone knows of %q, want %s", clone.Rival(), at)
+	for _, elsewhere := range []func(g *gossip) string{
+		func(g *gossip) string { return g.where["c"] },
+		func(g *gossip) string { return strings.Replace(g.where["a"], ":7946", ":7947", 1) },
+	} {
+		g := newGossip(t)
+		a, b := g.start("a", key), g.start("b", key)
+		g.misses(a, "c")
+		if rival := a.Rival() + b.Rival(); rival != "" {
+			t.Errorf("without another one: %s", rival)
 		}
-	}
-	if rival := b.Rival(); rival != "" {
-		t.Errorf("b takes %s for another b", rival)
+		at := g.where["a"]
+		g.where["a"] = elsewhere(g)
+		clone := g.start("a", key)
+		for deadline := time.Now().Add(time.Minute); clone.Rival() != at; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("the clone knows of %q, want %s", clone.Rival(), at)
+			}
+		}
+		if rival := b.Rival(); rival != "" {
+			t.Errorf("b takes %s for another b", rival)
+		}
 	}
 }

@@ -28,6 +28,7 @@ import (
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/client"
+	"github.com/drover/drover/convergence"
 	"github.com/drover/drover/convergence/runtime/process"
 	"github.com/drover/drover/internal/pki"
 )
@@ -269,6 +270,9 @@ func (c *Cluster) arguments(name string) []string {
 	args := []string{"agent", "--name", name, "--address", address, "--data", c.NodeDir(name),
 		"--pki", filepath.Join(c.NodeDir(name), "pki"), "--listen-transfer", fmt.Sprintf("%s:%d", address, TransferPort),
 		"--listen-gossip", fmt.Sprintf("%s:%d", address, GossipPort)}
+	if was := convergence.LastAddress(c.NodeDir(name), c.ids[name]); was != "" && was != address {
+		args = append(args, "--former-address", was) // another network was chosen
+	}
 	if c.Backend != "" {
 		args = append(args, "--backend", c.Backend)
 	}

@@ -1,11 +1,14 @@
 package localcluster
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/drover/drover/cluster"
 )
@@ -67,5 +70,38 @@ func TestADirectoryIsOneClustersAlone(t *testing.T) {
 	}
 	if err := second.takeDir(); err != nil {
 		t.Errorf("after the first one has ended: %v", err)
+	}
+}
+
+// TestWhatEndsByItselfIsStartedAgain, and it is said, with what it wrote.
+func TestWhatEndsByItselfIsStartedAgain(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "drover")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$1 fails\"\n[ \"$1\" != agent ] || exit 7\nexec sleep 1000\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := &Cluster{Binary: program, Dir: dir, Nodes: 1, Network: "127.1.2"}
+	for _, name := range []string{Control, "a"} {
+		if err := c.Run(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { c.Kill(Control) })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var said []string
+	err := c.Keep(ctx, func(line string) {
+		if said = append(said, line); len(said) == 3 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || len(said) < 3 {
+		t.Fatalf("%v, said %q", err, said)
+	}
+	for i, want := range []string{"the agent of node a has ended: exit status 7; the last lines of " + dir + "/a.log:\nagent fails\nit is started again in 1s",
+		"the agent of node a is started again", "agent fails\nagent fails\nit is started again in 2s"} {
+		if !strings.HasSuffix(said[i], want) {
+			t.Errorf("line %d is %q, want %q", i, said[i], want)
+		}
 	}
 }

@@ -37,7 +37,7 @@ func startProcess(cmd *exec.Cmd, bin string, environment []string, logFile strin
 	p := &Process{LogFile: logFile, cmd: cmd, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		_ = cmd.Wait() // how it ended is in its log
+		_ = cmd.Wait() // see Ended
 	}()
 	return p, nil
 }
@@ -47,6 +47,9 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Ended says how a process ended that has.
+func (p *Process) Ended() string { return p.cmd.ProcessState.String() }
 
 // Alive reports whether it has not ended.
 func (p *Process) Alive() bool {
