@@ -160,9 +160,9 @@ func (s *Service) hear(ctx context.Context, state *cluster.NodeState) (records.S
 	if !unknown && (n.State == nil || n.State.VolumesUnknown != "" || !reflect.DeepEqual(n.State.Volumes, state.Volumes)) {
 		s.seen.Report(state.Node, state.Volumes)
 		n.stale = true
-		n.changed.raise()
 	}
-	if n.State == nil {
+	n.stale = n.stale || n.State == nil || !reflect.DeepEqual(n.State.Conflicts, state.Conflicts)
+	if n.stale {
 		n.changed.raise()
 	}
 	n.State, n.Told = state, state.Told

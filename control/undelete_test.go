@@ -33,7 +33,7 @@ func TestUndeleteOfWhatIsGoneIsRefused(t *testing.T) {
 			inLab(t, func(t *testing.T, l *lab) {
 				l.runDatabase()
 				a := l.host("a")
-				l.ok(l.Register(l.ctx, cluster.Node{ID: "a", Name: "node-a", Era: a.state.Era, TrashGrace: 10 * time.Minute}))
+				l.ok(l.Register(l.ctx, cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.a", Era: a.state.Era, TrashGrace: 10 * time.Minute}))
 				l.configure(func(c *cluster.Configuration) { delete(c.Applications, "db") })
 				a.act()
 				_, err := l.DeleteVolume(l.ctx, "db")
@@ -62,29 +62,49 @@ func TestUndeleteOfWhatIsGoneIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhatIsDeletedBeforeItIsOpenedCanComeBack: the new owner opens it first, so that it is its own in the trash.
+// TestWhatIsDeletedBeforeItIsOpenedCanComeBack: the new owner opens it first, so that it is its own in the trash;
+// also if what it reported last is of before the last round. One that cannot open it does not stand in the way.
 func TestWhatIsDeletedBeforeItIsOpenedCanComeBack(t *testing.T) {
-	inLab(t, func(t *testing.T, l *lab) {
-		l.runDatabase()
-		l.bring(cluster.PhasePromote)
-		b := l.host("b")
-		b.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Replica, Epoch: 1, Head: "guid"}}
-		b.report()
-		l.configure(func(c *cluster.Configuration) {
-			v := c.Volumes[dbVolume]
-			v.Deleted = true
-			c.Volumes[dbVolume] = v
-			delete(c.Applications, "db")
+	for _, row := range []struct {
+		reported string
+		conflict bool
+		opens    bool
+	}{
+		{reported: "guid", opens: true},
+		{reported: "guid", conflict: true, opens: true},
+		{reported: "an earlier round", opens: true},
+		{reported: "another history", conflict: true, opens: false},
+	} {
+		inLab(t, func(t *testing.T, l *lab) {
+			l.runDatabase()
+			l.bring(cluster.PhasePromote)
+			b := l.host("b")
+			b.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Replica, Epoch: 1, Head: row.reported}}
+			b.report()
+			l.configure(func(c *cluster.Configuration) {
+				v := c.Volumes[dbVolume]
+				v.Deleted = true
+				c.Volumes[dbVolume] = v
+				delete(c.Applications, "db")
+			})
+			b.assignment()
+			if row.conflict {
+				b.state.Conflicts = []cluster.Conflict{{Volume: dbVolume, What: "its copy is at another snapshot"}}
+				b.report()
+			}
+			if told := b.assignment(); len(told.Volumes) == 1 != row.opens || len(told.Deleted) == 0 != row.opens {
+				t.Fatalf("%+v: b is told of %+v, and to delete %v", row, told.Volumes, told.Deleted)
+			}
+			if !row.opens {
+				return
+			}
+			b.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: 2, Open: true}}
+			b.report()
+			if told := b.assignment(); len(told.Volumes) != 0 || len(told.Deleted) != 1 {
+				t.Errorf("then b is told of %+v, and to delete %v", told.Volumes, told.Deleted)
+			}
 		})
-		if told := b.assignment(); len(told.Volumes) != 1 || len(told.Deleted) != 0 {
-			t.Fatalf("b is told of %+v, and to delete %v", told.Volumes, told.Deleted)
-		}
-		b.state.Volumes = []cluster.Copy{{Volume: dbVolume, Role: cluster.Primary, Epoch: 2, Open: true}}
-		b.report()
-		if told := b.assignment(); len(told.Volumes) != 0 || len(told.Deleted) != 1 {
-			t.Errorf("then b is told of %+v, and to delete %v", told.Volumes, told.Deleted)
-		}
-	})
+	}
 }
 
 // TestWhatWasNeverMadeCanComeBack: then it is made.

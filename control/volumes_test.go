@@ -103,7 +103,7 @@ func TestCloneIsMadeWhereTheSnapshotIs(t *testing.T) {
 		l.wantRefused(err, cluster.ErrNotFound, "never")
 		_, err = clone("x", "node-b", "")
 		l.wantRefused(err, cluster.ErrRefused, "node-a does")
-		l.ok(l.Register(l.ctx, cluster.Node{ID: "a", Name: "node-a", Era: "1", Backend: "dir"}))
+		l.ok(l.Register(l.ctx, cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.a", Era: "1", Backend: "dir"}))
 		_, err = clone("x", "", "")
 		l.wantRefused(err, cluster.ErrUnsupported, "node-a", "cannot clone")
 	})

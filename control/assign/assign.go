@@ -70,10 +70,11 @@ func owned(v view.View, node cluster.NodeID) []cluster.OwnedVolume {
 }
 
 // unopened reports whether the owner of a volume has yet to open what it was given. That comes before it is
-// deleted: what has never been the owner's own could not be brought back.
+// deleted: what has never been the owner's own could not be brought back. What it reported last may be of before
+// the last round arrived. An owner that cannot open what it has says so.
 func unopened(v view.View, o cluster.Ownership) bool {
 	c := v.Copies(o.Volume)[o.Owner]
-	return o.Base != "" && c.Role == cluster.Replica && c.Head == o.Base
+	return o.Base != "" && c.Role == cluster.Replica && (c.Head == o.Base || !v.Seen.Conflicts(o.Owner, o.Volume))
 }
 
 func suspended(v view.View, id cluster.VolumeID) bool {

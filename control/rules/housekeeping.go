@@ -101,5 +101,6 @@ func (w *Write) nothingLeft(v cluster.Volume, o cluster.Ownership) bool {
 	}
 	n := w.View.Seen.Nodes[o.Owner]
 	return n != nil && n.State != nil && n.State.VolumesUnknown == "" && n.State.Trash != nil &&
-		!slices.Contains(n.State.Trash, v.ID) && !slices.Contains(n.State.Unreadable, v.ID)
+		!slices.Contains(n.State.Trash, v.ID) && !slices.Contains(n.State.Unreadable, v.ID) &&
+		!slices.ContainsFunc(n.State.TrashReplicas, func(r cluster.TrashReplica) bool { return r.Volume == v.ID })
 }

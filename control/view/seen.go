@@ -2,6 +2,7 @@ package view
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -114,6 +115,12 @@ func (s *Seen) put(node cluster.NodeID, v cluster.Copy) {
 	}
 	s.copies[v.Volume][node] = v
 	records.Add(s.held, node, v.Volume)
+}
+
+// Conflicts reports whether a node has said that something is wrong with a volume there.
+func (s *Seen) Conflicts(node cluster.NodeID, id cluster.VolumeID) bool {
+	n := s.Nodes[node]
+	return n != nil && n.State != nil && slices.ContainsFunc(n.State.Conflicts, func(c cluster.Conflict) bool { return c.Volume == id })
 }
 
 // Differences returns the volumes and applications of which two states say different things. A
