@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +38,9 @@ type Node struct {
 	// TrashGrace is how long a copy that was removed can be brought back.
 	TrashGrace time.Duration `json:"trash_grace,omitempty"`
 	Version    string        `json:"version"`
+	// Streams is the version of what its agent sends to others, and reads of them: volume.Streams. Zero: it is of
+	// before that was counted.
+	Streams int `json:"streams,omitempty"`
 }
 
 // A RemovedNode is what is remembered of a node that an operator removed. Its certificate is still good, and
@@ -63,10 +67,17 @@ const (
 func (n Node) Can(ability string) bool { return slices.Contains(n.Capabilities, ability) }
 
 // Elsewhere reports whether n, which has the identity of was, may be another host, or a copy of its
-// directory on the same one: nobody has said that it was given another address. A node that only routes has
-// nothing that two must not have.
+// directory on the same one: nobody has said that it was given another address. Who was the node before, in this
+// boot, is no copy, whatever is on record. A node that only routes has nothing that two must not have.
 func (n Node) Elsewhere(was Node) bool {
-	return was.Address != "" && n.Address != was.Address && n.FormerAddress != was.Address && !n.RoutesOnly
+	return was.Address != "" && !sameAddress(n.Address, was.Address) && !sameAddress(n.FormerAddress, was.Address) &&
+		!(n.Admitted && n.Era == was.Era) && !n.RoutesOnly
+}
+
+func sameAddress(a, b string) bool {
+	x, err := netip.ParseAddr(a)
+	y, also := netip.ParseAddr(b)
+	return a == b || err == nil && also == nil && x == y
 }
 
 // Validate returns what is wrong with what a node says of itself.

@@ -83,6 +83,9 @@ func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
 	if _, err := svc.update(ctx, func(w *rules.Write) error { w.Start(); return nil }); err != nil {
 		return nil, fmt.Errorf("open the control service: %w", err)
 	}
+	// When another life began says which it was: what a life of a store that has gone back gave out must not look
+	// like something of this one.
+	svc.watch.revision = svc.next() + cluster.Revision(clock.now().UnixNano()%(1<<(view.RevisionsPerWrite-1)))
 	svc.watch.first = svc.next()
 	svc.shared.revision = svc.watch.first
 	// What was noted before is part of what whoever comes now is told whole.

@@ -19,6 +19,7 @@ import (
 //	instance speaks                      -> it is told what the node gets
 //	another registers, the former silent -> that is the instance from now on
 //	another registers                    -> it is refused, and the instance is not disturbed
+//	the instance pauses after that       -> it is still the node; who asked in vain waits until it is silent
 //	one registers that was the node      -> rival: both are refused, and the node counts as out of touch
 //	the former one registers once more   -> it is late, and refused; again: it is a rival
 //	either is silent for long enough     -> the other one is the instance
@@ -40,8 +41,17 @@ type speaker struct {
 type refusal struct {
 	instance string // empty: there was none
 	at       time.Time
+	told     time.Time // when an event last told of one
 	wire.Refused
 }
+
+func (r *refusal) lately(at time.Time, window time.Duration) bool {
+	return r.instance != "" && at.Sub(r.at) <= window
+}
+
+// tellAgain is how long after an event has told of a process that was refused another one does so: they ask again
+// and again, and there may be several in turn.
+const tellAgain = time.Hour
 
 // nextPoll is how soon after an answer an agent that lives asks again.
 const nextPoll = 5 * time.Second
@@ -53,7 +63,8 @@ func (p *speaker) contended(at time.Time, window time.Duration) bool {
 // admit decides which process speaks as a node from now on. The caller holds mu.
 func (s *Service) admit(ctx context.Context, n *session, as cluster.Node) error {
 	instance, at, window := wire.InstanceOf(ctx), s.clock.now(), s.options.Timing.Liveness
-	alive := n.polls > 0 || !n.answered.IsZero() && at.Sub(n.answered) <= nextPoll || n.contended(at, window) && at.Sub(n.spoke) <= window
+	alive := n.polls > 0 || !n.answered.IsZero() && at.Sub(n.answered) <= nextPoll ||
+		(n.contended(at, window) || n.refused.lately(at, window)) && at.Sub(n.spoke) <= window
 	if instance != n.instance && n.instance != "" && alive {
 		if instance != n.former && instance != n.rival && !as.Admitted {
 			err := fmt.Errorf("%w: node %s is in touch, and another agent, at %s, says that it is that one", cluster.ErrConflict, s.model.Node(n.id), as.Address)
@@ -71,7 +82,7 @@ func (s *Service) admit(ctx context.Context, n *session, as cluster.Node) error 
 		n.Rival = ""
 	}
 	if n.refused.instance == instance {
-		n.refused = refusal{}
+		n.refused = refusal{told: n.refused.told}
 	}
 	n.spoke = at
 	return nil
@@ -118,16 +129,20 @@ func (s *Service) twofold(n *session) error {
 	return cluster.WithHint(err, ownIdentity)
 }
 
-// tellRefused notes that a process was refused as a node, and tells of it once.
+// tellRefused notes that a process was refused as a node, and tells of it now and then.
 func (s *Service) tellRefused(ctx context.Context, n cluster.Node, why error) {
 	instance := wire.InstanceOf(ctx)
 	s.mu.Lock()
 	known := s.sessions[n.ID]
 	another := known != nil && errors.Is(why, cluster.ErrConflict) && instance != known.instance && instance != known.former
-	news := another && known.refused.instance != instance
+	news := false
 	if another {
-		known.refused = refusal{instance, s.clock.now(), wire.Refused{Address: n.Address, Why: cluster.Message(why), WayOut: cluster.Hint(why)}}
-		news = news && known.rival == "" // of those everybody is told
+		at, told := s.clock.now(), known.refused.told
+		news = known.rival == "" && (told.IsZero() || at.Sub(told) >= tellAgain) // of a rival everybody is told
+		if news {
+			told = at
+		}
+		known.refused = refusal{instance, at, told, wire.Refused{Address: n.Address, Why: cluster.Message(why), WayOut: cluster.Hint(why)}}
 	}
 	s.mu.Unlock()
 	if !news {
@@ -145,7 +160,7 @@ func (s *Service) tellRefused(ctx context.Context, n cluster.Node, why error) {
 func (s *Service) withRefused(nodes []wire.NodeStatus) []wire.NodeStatus {
 	for i, of := range nodes {
 		n := s.sessions[of.Node.ID]
-		if n != nil && n.refused.instance != "" && s.clock.now().Sub(n.refused.at) <= s.options.Timing.Liveness {
+		if n != nil && n.refused.lately(s.clock.now(), s.options.Timing.Liveness) {
 			refused := n.refused.Refused
 			nodes[i].Refused = &refused
 		}

@@ -239,3 +239,47 @@ func TestWhoeverGoesOnSpeakingIsTheNode(t *testing.T) {
 		second.assignment()
 	})
 }
+
+// TestARefusedCopyDoesNotTakeTheNodesPlace when that pauses for a moment: its connection is cut, or its host is busy.
+func TestARefusedCopyDoesNotTakeTheNodesPlace(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		first, second := l.host("a").as("first"), l.host("a").as("second")
+		first.register()
+		ended, cut := polling(first, first.assignment().Revision)
+		l.wantKind(second.tryRegister(), cluster.ErrConflict)
+		cut()
+		<-ended
+		for range 5 {
+			time.Sleep(time.Second)
+			l.wantKind(second.tryRegister(), cluster.ErrConflict)
+		}
+		first.report()
+		time.Sleep(10 * time.Second)
+		l.wantKind(second.tryRegister(), cluster.ErrConflict)
+		time.Sleep(10 * time.Second) // the node is silent
+		l.ok(second.tryRegister())
+	})
+}
+
+// TestCopiesThatAskAgainAndAgainAreToldOfNowAndThen: each time it is a write to the store, and an event.
+func TestCopiesThatAskAgainAndAgainAreToldOfNowAndThen(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		first := l.host("a").as("first")
+		first.register()
+		_, end := polling(first, first.assignment().Revision)
+		defer end()
+		before := l.model.Revision
+		for range 300 {
+			for _, by := range []string{"second", "third"} {
+				l.wantKind(l.host("a").as(by).tryRegister(), cluster.ErrConflict)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		l.wantEvent("conflict", "another agent")
+		if writes := l.model.Revision - before; writes > 3 {
+			t.Errorf("%d writes to the store", writes)
+		}
+	})
+}

@@ -305,6 +305,20 @@ func TestAPromotionEndsWhenItsVolumeIsDeleted(t *testing.T) {
 	})
 }
 
+// TestAgentsThatDoNotUnderstandEachOther: the move is over at once, and says which one to upgrade.
+func TestAgentsThatDoNotUnderstandEachOther(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.ok(l.Register(l.ctx, cluster.Node{ID: "b", Name: "node-b", Address: "10.0.0.b", Era: "1", Streams: 2, Version: "v2"}))
+		_, err := l.RequestMove(l.ctx, wire.MoveRequest{Application: "db", To: "b"})
+		l.ok(err)
+		if m := l.wantPhase(cluster.PhaseRolledBack); !strings.Contains(m.Reason, "upgrade that of node-a first") {
+			t.Errorf("the reason is %q", m.Reason)
+		}
+		l.wantWish("a")
+	})
+}
+
 func TestOpenMovesLeaveRoomForThoseThatEnded(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		_, err := l.update(l.ctx, func(w *rules.Write) error {

@@ -81,14 +81,12 @@ func (s *Service) Register(ctx context.Context, n cluster.Node) error {
 	if err := n.Validate().Err(); err != nil {
 		return fmt.Errorf("register node %q: %w", n.ID, err)
 	}
-	as := n
-	n.Admitted = false // that is no part of the record
 	_, err := s.update(ctx, func(w *rules.Write) error {
 		if err := w.Register(n); err != nil {
 			return err
 		}
 		if known := s.sessions[n.ID]; known != nil {
-			return s.admit(ctx, known, as)
+			return s.admit(ctx, known, n)
 		}
 		return nil
 	})

@@ -318,3 +318,24 @@ func TestSnapshotsOfFormerOwnersOutliveAStoreThatWentBack(t *testing.T) {
 		}
 	})
 }
+
+// TestANodeThatWasThereIsLetInAfterTheStoreWentBack, though it was given its address since: it is no copy.
+func TestANodeThatWasThereIsLetInAfterTheStoreWentBack(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		backup := l.store.Backup()
+		n := cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.77", FormerAddress: "10.0.0.a", Era: "1"}
+		l.ok(l.Register(l.ctx, n))
+		n.FormerAddress = ""
+		delete(l.hosts, "a")
+		l.putBack(backup)
+		copied := n
+		copied.Era = "2"
+		l.wantKind(l.Register(l.ctx, copied), cluster.ErrConflict)
+		n.Admitted = true
+		l.ok(l.Register(l.ctx, n))
+		if on, _ := l.model.Nodes.Get("a"); on.Admitted {
+			t.Error("that is on record")
+		}
+	})
+}

@@ -126,3 +126,22 @@ func TestAVolumeOfAnApplicationIsNotMovedAlone(t *testing.T) {
 		l.ok(err)
 	})
 }
+
+// TestAListOfAStoreThatWentBackIsGivenAnew: its revision must not look like one of the life that goes on.
+func TestAListOfAStoreThatWentBackIsGivenAnew(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		backup := l.store.Backup()
+		_, err := l.CreateVolume(l.ctx, wire.VolumeRequest{Name: "later", Node: "a"})
+		l.ok(err)
+		known, err := l.VolumeChanges(l.ctx, 0)
+		l.ok(err)
+		l.putBack(backup)
+		ctx, cancel := context.WithTimeout(l.ctx, time.Second)
+		defer cancel()
+		now, err := l.VolumeChanges(ctx, known.Revision)
+		if l.ok(err); !now.Reset || len(now.Volumes) != 1 {
+			t.Errorf("who knows of two volumes is told %+v", now)
+		}
+	})
+}

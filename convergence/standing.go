@@ -126,7 +126,13 @@ func (a *Agent) stand(err error) {
 		return
 	}
 	if why := a.standing.waiting(); why != "" && err != nil {
-		a.Log.Error("nothing is opened or started here", "reason", why, "hint", cluster.Hint(err))
+		a.Log.Error("nothing is opened, started or served here", "reason", why, "hint", cluster.Hint(err))
+	}
+	if errors.Is(err, cluster.ErrConflict) {
+		// The routes on its disk are of another time, and nobody renews them.
+		if err := a.Routes.Apply(nil); err != nil {
+			a.Log.Error("not every route is closed", "error", err)
+		}
 	}
 	a.wake.send()
 }

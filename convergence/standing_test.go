@@ -54,7 +54,7 @@ func (g *gate) Assignment(ctx context.Context, node cluster.NodeID, since cluste
 
 // webOn is what is on the disk of the agent, too.
 func webOn(node cluster.NodeID) cluster.Assignment {
-	return cluster.Assignment{Revision: 7, Node: node, Applications: []cluster.Application{{Name: "web"}},
+	return cluster.Assignment{Revision: 7, Node: node, Applications: []cluster.Application{{Name: "web"}}, Routes: []cluster.Route{{External: 80}},
 		Volumes: []cluster.OwnedVolume{{Volume: cluster.Volume{ID: data, Name: "pgdata"}, Ownership: cluster.Ownership{Volume: data, Owner: node, Epoch: 1, Created: true}}}}
 }
 
@@ -126,7 +126,8 @@ func TestWhoActsByWhatItsDiskSays(t *testing.T) {
 				if err := errors.Join(disk.Create(t.Context(), data, volume.Options{}), opened(disk.Open(t.Context(), data, 1, ""))); err != nil {
 					t.Fatal(err)
 				}
-				a := &Agent{Node: row.node, Backend: disk, Runtime: apps, Control: g, Members: &rivals{at: row.rival}, Routes: noRoutes{},
+				served := &lastRoutes{}
+				a := &Agent{Node: row.node, Backend: disk, Runtime: apps, Control: g, Members: &rivals{at: row.rival}, Routes: served,
 					Dir: dir, Log: slog.New(slog.DiscardHandler)}
 				if err := a.Start(); err != nil {
 					t.Fatal(err)
@@ -153,6 +154,9 @@ func TestWhoActsByWhatItsDiskSays(t *testing.T) {
 				stop()
 				if err := <-ended; err != nil {
 					t.Error(err)
+				}
+				if refused := row.first == cloned && row.then == away; refused == (len(served.routes) > 0) {
+					t.Errorf("it was refused: %t, and serves %+v", refused, served.routes)
 				}
 			})
 		})

@@ -123,13 +123,14 @@ func TestANodeThatWasRemovedStartsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		app := cluster.Application{Name: "db", Node: "a", Volume: &cluster.Attachment{Volume: data, Mountpoint: "/data"}}
-		_, err := saveAssignment(dir, cluster.Assignment{Revision: 7, Node: "a", Applications: []cluster.Application{app},
+		served := &lastRoutes{}
+		_, err := saveAssignment(dir, cluster.Assignment{Revision: 7, Node: "a", Applications: []cluster.Application{app}, Routes: []cluster.Route{{External: 80}},
 			Volumes: []cluster.OwnedVolume{{Volume: cluster.Volume{ID: data}, Ownership: cluster.Ownership{Volume: data, Owner: "a", Epoch: 1}, Application: "db"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		disk, apps := mem.New(), memruntime.New(func(runtime.Spec) memruntime.Behaviour { return memruntime.Behaviour{} })
-		a := &Agent{Node: cluster.Node{ID: "a"}, Backend: disk, Runtime: apps, Dir: dir, Log: slog.New(slog.DiscardHandler), Routes: noRoutes{}, Control: expelling{}}
+		a := &Agent{Node: cluster.Node{ID: "a"}, Backend: disk, Runtime: apps, Dir: dir, Log: slog.New(slog.DiscardHandler), Routes: served, Control: expelling{}}
 		if err := a.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -151,6 +152,9 @@ func TestANodeThatWasRemovedStartsNothing(t *testing.T) {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+		if len(served.routes) > 0 || len(kept.Routes) > 0 {
+			t.Errorf("it serves %+v, and would again by %+v: nobody tells it where they lead now", served.routes, kept.Routes)
 		}
 	})
 }

@@ -57,6 +57,14 @@ type noRoutes struct{}
 
 func (noRoutes) Apply([]cluster.Route) error { return nil }
 
+// lastRoutes are those that were to be in force last.
+type lastRoutes struct{ routes []cluster.Route }
+
+func (l *lastRoutes) Apply(routes []cluster.Route) error {
+	l.routes = routes
+	return nil
+}
+
 // TestVolumesOutOfSightAreUnknown: they are never reported as none, and what can be seen still is.
 func TestVolumesOutOfSightAreUnknown(t *testing.T) {
 	a, h := newVolumeAgent(t)

@@ -44,14 +44,14 @@ func (a *Agent) watch(ctx context.Context) error {
 }
 
 // expelled ends what runs here: an operator has removed this node, and another one may own what it owned. All
-// that it has stays.
+// that it has stays. It serves no client either: where applications are it is not told any more.
 func (a *Agent) expelled(err error) {
 	last, _ := a.heard()
 	if a.fresh() && last.Removed {
 		return
 	}
 	a.Log.Error("this node was removed: what runs here is stopped", "error", err, "hint", cluster.Hint(err))
-	a.setAssignment(cluster.Assignment{Revision: last.Revision, Node: a.Node.ID, Removed: true, Routes: last.Routes, Nodes: last.Nodes})
+	a.setAssignment(cluster.Assignment{Revision: last.Revision, Node: a.Node.ID, Removed: true, Nodes: last.Nodes})
 	a.keep.send()
 	a.standing.told()
 }

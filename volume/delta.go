@@ -6,6 +6,9 @@ import (
 	"github.com/drover/drover/cluster"
 )
 
+// Streams is the version of the streams of all backends: volumes go only between agents that have the same one.
+const Streams = 2
+
 // A Delta names the difference between two snapshots of a volume.
 type Delta struct {
 	Volume cluster.VolumeID `json:"volume"`

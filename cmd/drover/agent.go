@@ -175,7 +175,7 @@ func runAgent(ctx context.Context, o agentOptions) error {
 		Node: cluster.Node{ID: id, Name: o.name, Address: o.address, FormerAddress: o.formerAddress, TransferAddress: o.advertiseTransfer,
 			TransferKey: ssh.PublicKey(key), GossipAddress: o.listenGossip, Labels: o.labels, Era: era(),
 			Backend: backend.Properties().Name, Capabilities: volume.Capabilities(backend), Features: backend.Properties().Features,
-			TrashGrace: o.trashGrace, Runtime: apps.Name(), Version: version},
+			TrashGrace: o.trashGrace, Runtime: apps.Name(), Version: version, Streams: volume.Streams},
 		Backend: backend, Runtime: apps, Transport: &ssh.Transport{Key: key, Log: log, Spool: o.data}, Control: control,
 		Routes: routes, Members: members, Engine: engine, Dir: o.data, Log: log, Private: o.private,
 		Handoff: o.handoff, Grace: o.grace, TrashGrace: o.trashGrace,

@@ -30,9 +30,18 @@ func (w *Write) mayStart(app cluster.Application, from, to cluster.NodeID) error
 	return nil
 }
 
-// stranded says why the data that the application of a move keeps apart from its volume forbid the
-// move; empty if they do not.
+// stranded says why a move cannot be: its two agents do not understand each other, or its application keeps data
+// apart from the volume. Empty: it can.
 func (w *Write) stranded(m cluster.Move) string {
+	from, known := w.Nodes.Get(m.From)
+	to, also := w.Nodes.Get(m.To)
+	if older := to; known && also && from.Streams != to.Streams {
+		if from.Streams < to.Streams {
+			older = from
+		}
+		return fmt.Sprintf("the agents of %s (%s) and %s (%s) do not read each other's streams: upgrade that of %s first",
+			w.Node(m.From), from.Version, w.Node(m.To), to.Version, w.Node(older.ID))
+	}
 	app, used := w.User(m.Volume)
 	if !used {
 		return ""

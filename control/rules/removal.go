@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,17 +22,18 @@ func (w *Write) RemoveNode(node string, r wire.RemovalRequest) (wire.Removal, er
 	if err != nil {
 		return wire.Removal{}, err
 	}
-	if err := cmp.Or(w.unaccepted(), w.alive(id)); err != nil {
-		return wire.Removal{}, err
-	}
 	gone, _ := w.Nodes.Get(id)
 	rm := &removal{Write: w, gone: id, out: wire.Removal{Node: gone, Consequences: []string{}}}
 	if r.Replacement != "" {
-		if rm.to, err = w.replacement(id, r.Replacement); err != nil {
-			return wire.Removal{}, err
+		rm.to, err = w.replacement(id, r.Replacement)
+		if errors.Is(err, cluster.ErrInvalid) || errors.Is(err, cluster.ErrNotFound) {
+			return wire.Removal{}, err // it could not be whatever becomes of the one that is gone
 		}
 		to, _ := w.Nodes.Get(rm.to)
 		rm.out.Replacement = &to
+	}
+	if err := cmp.Or(w.unaccepted(), w.alive(id), err); err != nil {
+		return wire.Removal{}, err
 	}
 	w.Nodes.Drop(id)
 	w.Removed.Put(cluster.RemovedNode{ID: id, Name: gone.Name, Address: gone.Address, At: w.View.Wall, By: w.caller(), Replacement: rm.to})
@@ -49,7 +51,7 @@ func (w *Write) alive(id cluster.NodeID) error {
 	called, n := w.Node(id), w.View.Seen.Nodes[id]
 	refused := func(format string, args ...any) error {
 		err := fmt.Errorf("%w: %s %s", cluster.ErrRefused, called, fmt.Sprintf(format, args...))
-		return cluster.WithHint(err, "move away what it has (drover move APPLICATION NODE), stop its agent, and remove it then")
+		return cluster.WithHint(err, fmt.Sprintf("move away what it has (drover move APPLICATION NODE), stop its agent, and remove it once it has been silent for %s", w.View.Timing.Liveness))
 	}
 	switch {
 	case n == nil:
