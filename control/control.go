@@ -72,25 +72,23 @@ func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
 	clock := newClock(o.Clock)
 	svc := &Service{
 		store: s, options: o, clock: clock, started: clock.now(), doubt: true,
-		seen:     view.NewSeen(),
-		sessions: map[cluster.NodeID]*session{},
-		parted:   map[cluster.NodeID]cluster.Revision{},
-		logs:     map[cluster.LogID]*logRequest{},
-		watch:    watch{moves: map[cluster.MoveID]*movement{}},
+		seen:          view.NewSeen(),
+		sessions:      map[cluster.NodeID]*session{},
+		parted:        map[cluster.NodeID]cluster.Revision{},
+		logs:          map[cluster.LogID]*logRequest{},
+		watch:         watch{moves: map[cluster.MoveID]*movement{}},
+		volumeChanges: volumeChanges{revision: cluster.Revision(clock.now().UnixNano())},
 	}
 	// Each start is written down, so that the store's revision, and with it those of all assignments
 	// to come, are above what any earlier process gave out.
 	if _, err := svc.update(ctx, func(w *rules.Write) error { w.Start(); return nil }); err != nil {
 		return nil, fmt.Errorf("open the control service: %w", err)
 	}
-	// When another life began says which it was: what a life of a store that has gone back gave out must not look
-	// like something of this one.
-	svc.watch.revision = svc.next() + cluster.Revision(clock.now().UnixNano()%(1<<(view.RevisionsPerWrite-1)))
 	svc.watch.first = svc.next()
 	svc.shared.revision = svc.watch.first
 	// What was noted before is part of what whoever comes now is told whole.
 	svc.shared.routes.from, svc.shared.nodes.from, svc.shared.keys.from = svc.watch.first, svc.watch.first, svc.watch.first
-	svc.volumeChanges.from = svc.watch.first
+	svc.volumeChanges.from = svc.volumeChanges.revision
 	svc.options.log().Info("control service opened", "revision", svc.model.Revision,
 		"applications", svc.model.Applications.Len(), "volumes", svc.model.Volumes.Len())
 	return svc, nil

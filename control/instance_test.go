@@ -113,7 +113,7 @@ func TestASecondAgentIsRefusedWhileTheFirstIsInTouch(t *testing.T) {
 
 		first.assignment()
 		refused("between two requests of the first")
-		time.Sleep(nextPoll + time.Second)
+		time.Sleep(wire.LivenessWindow + time.Second)
 		second.register() // the first one has hung up
 		if n := l.Nodes()[0]; n.Refused != nil {
 			t.Errorf("the node itself is refused: %+v", n.Refused)

@@ -13,6 +13,14 @@ import (
 type volumeChanges struct {
 	changelog[cluster.VolumeID, wire.VolumeBrief]
 	changed signal
+	// revision is that of the last change. They are counted from when this life of the service began: what a store that
+	// has gone back gave out in another life must not look like one of them.
+	revision cluster.Revision
+}
+
+func (c *volumeChanges) next() cluster.Revision {
+	c.revision++
+	return c.revision
 }
 
 // VolumeChanges returns the volumes that changed since a revision, and all of them if that is of an
@@ -20,7 +28,7 @@ type volumeChanges struct {
 // until there are any, or returns the error of ctx.
 func (s *Service) VolumeChanges(ctx context.Context, since cluster.Revision) (c wire.VolumeChanges, err error) {
 	err = s.await(ctx, func() (*signal, error) {
-		c = wire.VolumeChanges{Revision: s.volumeChanges.last(s.watch.revision), Volumes: []wire.VolumeBrief{}}
+		c = wire.VolumeChanges{Revision: s.volumeChanges.last(s.volumeChanges.revision), Volumes: []wire.VolumeBrief{}}
 		if c.Revision == since {
 			return &s.volumeChanges.changed, nil
 		}
@@ -66,7 +74,7 @@ func (s *Service) listVolumeChanges(w *rules.Write) {
 // list brings the entry of a volume up to date. The caller holds mu.
 func (s *Service) list(id cluster.VolumeID) {
 	brief := report.Brief(s.model, id)
-	if s.volumeChanges.note(id, brief, brief.Deleted, s.next) {
+	if s.volumeChanges.note(id, brief, brief.Deleted, s.volumeChanges.next) {
 		s.volumeChanges.changed.raise()
 	}
 }

@@ -50,6 +50,7 @@ func TestTheListTellsWhatChanged(t *testing.T) {
 		if ahead, _ := l.changes(deleted.Revision + 1); !ahead.Reset || len(ahead.Volumes) != 1 || ahead.Revision != deleted.Revision {
 			t.Errorf("to who knows of changes that a restored store has not seen: %+v", ahead)
 		}
+		time.Sleep(time.Millisecond)
 		l.restart()
 		if again, _ := l.changes(deleted.Revision); !again.Reset || len(again.Volumes) != 1 || again.Revision <= deleted.Revision {
 			t.Errorf("after a restart of the service: %+v", again)
@@ -66,6 +67,7 @@ func TestWhatAnEarlierLifeToldIsNotTakenForThisOnes(t *testing.T) {
 		}
 		all, _ := l.changes(0)
 		for range 3 {
+			time.Sleep(time.Microsecond)
 			l.restart()
 			now, _ := l.changes(0)
 			for since := all.Revision - 5; since <= all.Revision+5; since++ {
@@ -136,6 +138,7 @@ func TestAListOfAStoreThatWentBackIsGivenAnew(t *testing.T) {
 		l.ok(err)
 		known, err := l.VolumeChanges(l.ctx, 0)
 		l.ok(err)
+		time.Sleep(time.Millisecond)
 		l.putBack(backup)
 		ctx, cancel := context.WithTimeout(l.ctx, time.Second)
 		defer cancel()
