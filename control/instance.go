@@ -42,6 +42,7 @@ type refusal struct {
 	instance string // empty: there was none
 	at       time.Time
 	told     time.Time // when an event last told of one
+	beside   bool      // the instance was there at the same time, or has spoken since: these are two
 	wire.Refused
 }
 
@@ -64,7 +65,7 @@ func (p *speaker) contended(at time.Time, window time.Duration) bool {
 func (s *Service) admit(ctx context.Context, n *session, as cluster.Node) error {
 	instance, at, window := wire.InstanceOf(ctx), s.clock.now(), s.options.Timing.Liveness
 	alive := n.polls > 0 || !n.answered.IsZero() && at.Sub(n.answered) <= nextPoll ||
-		(n.contended(at, window) || n.refused.lately(at, window)) && at.Sub(n.spoke) <= window
+		(n.contended(at, window) || n.refused.beside && n.refused.lately(at, window)) && at.Sub(n.spoke) <= window
 	if instance != n.instance && n.instance != "" && alive {
 		if instance != n.former && instance != n.rival && !as.Admitted {
 			err := fmt.Errorf("%w: node %s is in touch, and another agent, at %s, says that it is that one", cluster.ErrConflict, s.model.Node(n.id), as.Address)
@@ -99,6 +100,7 @@ func (s *Service) speaks(ctx context.Context, n *session) error {
 		n.instance = instance
 	case instance == n.instance:
 		n.spoke = s.clock.now()
+		n.refused.beside = n.refused.instance != ""
 	case n.rival != "" && instance == n.rival:
 		n.contradicted = s.clock.now()
 	default:
@@ -142,7 +144,8 @@ func (s *Service) tellRefused(ctx context.Context, n cluster.Node, why error) {
 		if news {
 			told = at
 		}
-		known.refused = refusal{instance, at, told, wire.Refused{Address: n.Address, Why: cluster.Message(why), WayOut: cluster.Hint(why)}}
+		beside := known.polls > 0 || known.refused.beside && known.refused.lately(at, s.options.Timing.Liveness)
+		known.refused = refusal{instance, at, told, beside, wire.Refused{Address: n.Address, Why: cluster.Message(why), WayOut: cluster.Hint(why)}}
 	}
 	s.mu.Unlock()
 	if !news {

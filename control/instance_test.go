@@ -262,6 +262,24 @@ func TestARefusedCopyDoesNotTakeTheNodesPlace(t *testing.T) {
 	})
 }
 
+// TestAnAgentThatEndedBetweenTwoRequestsIsWaitedForBriefly: the next one that asks is the node as soon as the former
+// one should have asked again, though it was refused at first.
+func TestAnAgentThatEndedBetweenTwoRequestsIsWaitedForBriefly(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		first, second := l.host("a").as("first"), l.host("a").as("second")
+		first.register()
+		first.report()
+		first.assignment()
+		for range 4 {
+			l.wantKind(second.tryRegister(), cluster.ErrConflict)
+			time.Sleep(time.Second)
+		}
+		time.Sleep(nextPoll - 3*time.Second)
+		l.ok(second.tryRegister())
+	})
+}
+
 // TestCopiesThatAskAgainAndAgainAreToldOfNowAndThen: each time it is a write to the store, and an event.
 func TestCopiesThatAskAgainAndAgainAreToldOfNowAndThen(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
