@@ -7,9 +7,9 @@ import (
 	"github.com/drover/drover/convergence/handoff"
 )
 
-// TestWhatWasGivenUpIsToldAnew to a control service that may have gone back: it would wait for an attempt that is
-// over.
-func TestWhatWasGivenUpIsToldAnew(t *testing.T) {
+// TestWhatWasGivenUpIsKnown for as long as its move is open: an attempt of that number is not made again, whose snapshots
+// would be taken for those of now.
+func TestWhatWasGivenUpIsKnown(t *testing.T) {
 	var of attempts
 	move := cluster.Move{ID: "m", Attempt: 2}
 	why := handoff.Refused(cluster.ErrRefused)
@@ -27,10 +27,8 @@ func TestWhatWasGivenUpIsToldAnew(t *testing.T) {
 	want("it ended", 2, 0)
 	of.note(move, outcome{err: of.of(move), acknowledged: true})
 	want("it is acknowledged", 0, 2)
-	of.anew()
-	want("the control service was away", 2, 0)
 	of.keep([]cluster.Move{move})
-	want("it is open", 2, 0)
+	want("it is open", 0, 2)
 	of.keep(nil)
 	if broken, gaveUp := of.seen(); len(broken)+len(gaveUp) != 0 {
 		t.Errorf("of a move that has ended is remembered %v, %v", broken, gaveUp)

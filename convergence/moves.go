@@ -63,17 +63,6 @@ func (t *attempts) note(move cluster.Move, o outcome) {
 	t.outcomes[move.ID] = o
 }
 
-// anew has the control service be told of all once more: its store may have gone back, and it would wait for an
-// attempt that is over.
-func (t *attempts) anew() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for id, o := range t.outcomes {
-		o.acknowledged = false
-		t.outcomes[id] = o
-	}
-}
-
 // of returns how that attempt ended; nil if that is not known.
 func (t *attempts) of(move cluster.Move) *handoff.Error {
 	t.mu.Lock()

@@ -77,7 +77,6 @@ func (a *Agent) poll(ctx context.Context, registered *bool) error {
 		}
 		*registered = true
 		a.Log.Info("registered with the control service")
-		a.attempts.anew()
 		a.reportAnew()
 		// An assignment of an earlier life of the service must not look current to this one.
 		since = 0

@@ -245,7 +245,7 @@ func (h *Handoff) cutOver(ctx context.Context) (cluster.Snapshot, error) {
 		return cluster.Snapshot{}, fmt.Errorf("close the volume: %w", err)
 	}
 	h.stats.phase(cluster.PhaseFinal)
-	final, err := h.ship(ctx, h.roundName(cluster.FinalSuffix[1:]), 0)
+	final, err := h.ship(ctx, h.finalName(), 0)
 	if err != nil {
 		return cluster.Snapshot{}, fmt.Errorf("ship the last round: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -272,8 +273,14 @@ func (h *Handoff) delta(name cluster.SnapshotName) volume.Delta {
 	return d
 }
 
+// finalName names the last round after the moment, too: where the store of the control service has gone back, an
+// attempt of that number may have been here before, and its last round must not be taken for that of now.
+func (h *Handoff) finalName() cluster.SnapshotName {
+	return h.roundName(strconv.FormatInt(time.Now().UnixNano(), 36) + cluster.FinalSuffix)
+}
+
 // roundName names a snapshot after the move, the attempt and the round, so that no two attempts
-// ever mean different content by the same name.
+// mean different content by the same name.
 func (h *Handoff) roundName(round string) cluster.SnapshotName {
 	return cluster.SnapshotName(fmt.Sprintf("move-%.8s-%d-%s", h.Move.ID, h.Move.Attempt, round))
 }

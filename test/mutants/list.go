@@ -69,8 +69,8 @@ var list = []mutant{
 		"dropping a snapshot takes it from replicas that are at it: the volume is shipped in full again, and nobody can take over", noSilence},
 
 	{"slow-last-round", handoff, "convergence/handoff/handoff.go",
-		"final, err := h.ship(ctx, h.roundName(cluster.FinalSuffix[1:]), 0)",
-		"final, err := h.ship(ctx, h.roundName(cluster.FinalSuffix[1:]), h.BytesPerSecond)",
+		"final, err := h.ship(ctx, h.finalName(), 0)",
+		"final, err := h.ship(ctx, h.finalName(), h.BytesPerSecond)",
 		"the limit that keeps moves from filling the network makes clients wait", asDescribed},
 	{"released-at-once", handoff, "convergence/handoff/handoff.go",
 		"defer func() { h.release() }()",
