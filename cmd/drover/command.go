@@ -40,8 +40,8 @@ func command[O any, P options[O]](c *cobra.Command, o P, run func(context.Contex
 		c.Args = exactly(len(args))
 	}
 	c.RunE = func(c *cobra.Command, given []string) error {
-		for i, text := range given {
-			*args[i] = text
+		for i, arg := range args[:min(len(args), len(given))] { // a command may take others by itself
+			*arg = given[i]
 		}
 		return run(c.Context(), *o)
 	}
