@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control"
 	"github.com/drover/drover/control/api"
 	"github.com/drover/drover/control/store/bolt"
@@ -62,6 +63,11 @@ certificates of the service and of a first user, in the directory given by --pki
 
 func runControl(ctx context.Context, o controlOptions) error {
 	log := o.logging.logger(o.err)
+	listener, err := listen(ctx, o.listen) // first: nothing is made for a service that can't be reached
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
 	authority, err := pki.Init(o.pki, o.cluster, append(o.hosts, listenHosts(o.listen)...)...)
 	if err != nil {
 		return fmt.Errorf("prepare the certificates in %s: %w", o.pki, err)
@@ -82,15 +88,18 @@ func runControl(ctx context.Context, o controlOptions) error {
 	if err != nil {
 		return err
 	}
-	// A client whose host vanished is noticed while it polls.
-	alive := net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
-	listener, err := (&net.ListenConfig{KeepAliveConfig: alive}).Listen(ctx, "tcp", o.listen)
-	if err != nil {
-		return err
-	}
 	server := api.Server(service, api.Options{Log: log, Compose: deploy.Compose})
 	log.Info("the control service is up", "address", listener.Addr(), "data", o.data)
 	return serveUntil(ctx, server, tls.NewListener(listener, tlsConfig), service.Run)
+}
+
+// listen listens on an address; a client whose host vanished is noticed while it polls.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
+		return nil, fmt.Errorf("%w: --listen %s: want HOST:PORT or :PORT, such as :4523: %w", cluster.ErrInvalid, address, err)
+	}
+	alive := net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+	return (&net.ListenConfig{KeepAliveConfig: alive}).Listen(ctx, "tcp", address)
 }
 
 // serveUntil serves HTTP and runs the housekeeping until ctx ends or one of the two fails.

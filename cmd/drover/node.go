@@ -51,8 +51,8 @@ func runNodeLs(ctx context.Context, o nodeLsOptions) error {
 	return o.print(o.out, nodes, func(w io.Writer) {
 		table(w, "NAME\tID\tADDRESS\tSTATE\tHEARD\tBACKEND\tRUNTIME\tFREE\tLABELS", func(row func(...any)) {
 			for _, n := range nodes {
-				row(n.Node.Name, n.Node.ID, n.Node.Address, nodeWord(n), ago(n.Heard), n.Node.Backend, n.Node.Runtime,
-					bytes(n.State.FreeBytes), labels(n.Node.Labels))
+				row(n.Node.Name, n.Node.ID, n.Node.Address, nodeWord(n), heard(n), n.Node.Backend, n.Node.Runtime,
+					free(n), labels(n.Node.Labels))
 			}
 		})
 	})

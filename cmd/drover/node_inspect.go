@@ -53,7 +53,7 @@ func printNode(w io.Writer, n wire.NodeStatus, nodes []wire.NodeStatus, volumes 
 	line := func(what, text string) { fmt.Fprintf(w, "%-12s %s\n", what, inLine(text)) }
 	line("node", n.Node.Name)
 	line("id", string(n.Node.ID))
-	line("state", fmt.Sprintf("%s, heard %s", nodeWord(n), ago(n.Heard)))
+	line("state", fmt.Sprintf("%s (last heard of: %s)", nodeWord(n), heard(n)))
 	line("address", n.Node.Address)
 	line("transfer", fmt.Sprintf("%s, key %s", dash(n.Node.TransferAddress), fingerprint(n.Node.TransferKey)))
 	line("gossip", dash(n.Node.GossipAddress))

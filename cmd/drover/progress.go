@@ -174,7 +174,10 @@ func moveText(m cluster.Move) string {
 		last := rounds[len(rounds)-1]
 		text += fmt.Sprintf(" round %d (%s of about %s)", len(rounds), bytes(last.Bytes), bytes(last.Expect))
 	case len(rounds) > 0:
-		text += fmt.Sprintf(" round %d (%s)", len(rounds), bytes(rounds[len(rounds)-1].Bytes))
+		text += fmt.Sprintf(" round %d", len(rounds))
+		if sent := rounds[len(rounds)-1].Bytes; sent > 0 {
+			text += fmt.Sprintf(" (%s)", bytes(sent))
+		}
 	case m.Stats.ImageBytes > 0:
 		text += fmt.Sprintf(" image (%s)", bytes(m.Stats.ImageBytes))
 	}

@@ -49,7 +49,11 @@ type statusScreen struct {
 
 func (s *statusScreen) print() {
 	if s.status.Converged {
-		fmt.Fprintf(s.w, "converged, revision %d\n\n", s.status.Revision)
+		but := ""
+		if slices.ContainsFunc(s.status.Nodes, func(n wire.NodeStatus) bool { return n.Refused != nil }) {
+			but = "; an agent is REFUSED, see below"
+		}
+		fmt.Fprintf(s.w, "converged, revision %d%s\n\n", s.status.Revision, but)
 	} else {
 		fmt.Fprintf(s.w, "not converged, revision %d:\n%s\n", s.status.Revision, pendingText(s.status))
 	}
@@ -64,7 +68,7 @@ func (s *statusScreen) print() {
 func (s *statusScreen) nodes() {
 	table(s.w, "NODE\tADDRESS\tSTATE\tHEARD\tBACKEND\tRUNTIME\tFREE", func(row func(...any)) {
 		for _, n := range s.status.Nodes {
-			row(n.Node.Name, n.Node.Address, nodeWord(n), ago(n.Heard), n.Node.Backend, n.Node.Runtime, bytes(n.State.FreeBytes))
+			row(n.Node.Name, n.Node.Address, nodeWord(n), heard(n), n.Node.Backend, n.Node.Runtime, free(n))
 		}
 	})
 }
@@ -258,6 +262,22 @@ func moveSubject(m cluster.Move) string {
 		return string(m.Application)
 	}
 	return "volume " + cmp.Or(m.Name, short(m.Volume))
+}
+
+// heard says when a node was heard of. The service does not keep that: it knows of its own life only.
+func heard(n wire.NodeStatus) string {
+	if n.Heard.IsZero() {
+		return "not since the service started"
+	}
+	return ago(n.Heard)
+}
+
+// free says how much room a node has for volumes, as far as it has said.
+func free(n wire.NodeStatus) string {
+	if n.Heard.IsZero() {
+		return "-"
+	}
+	return bytes(n.State.FreeBytes)
 }
 
 func nodeWord(n wire.NodeStatus) string {

@@ -25,6 +25,7 @@ func TestStatusShowsWhatNothingElseDoes(t *testing.T) {
 		w.Status.Suspended[id] = "there is a later copy"
 	}
 	s.service.Set(func(w *apitest.World) {
+		w.Status.Converged = true
 		w.Status.Ownerships, w.Status.Suspended = map[cluster.VolumeID]cluster.Ownership{}, map[cluster.VolumeID]string{}
 		suspended("stays", "v", w)
 		suspended("rests", "w", w)
@@ -35,6 +36,7 @@ func TestStatusShowsWhatNothingElseDoes(t *testing.T) {
 	out, _, _ := s.run("", "status")
 	for _, row := range []string{`db +a +running +- +it is new`, `db +a +/cache +drover-db.cache-1`,
 		`stays +b +running .*waits for drover control accept`, `rests +a +suspended .*waits for drover control accept`,
+		`an agent is REFUSED`, `a +not heard of +not since the service started .* -\n`,
 		`REFUSED as a: an agent at 10.0.0.9: node a is at 10.0.0.1\n  - --former-address 10.0.0.1`} {
 		if !regexp.MustCompile(row).MatchString(out) {
 			t.Errorf("status lacks %q:\n%s", row, out)

@@ -59,8 +59,10 @@ func (o *newVolumeOptions) create(ctx context.Context, origin *cluster.Origin) e
 // parseLimit reads a size limit; none is zero.
 func parseLimit(text string) (int64, error) {
 	switch text {
-	case "", "0", "none":
+	case "", "none":
 		return 0, nil
+	case "0":
+		return 0, fmt.Errorf(`%w: a limit of 0 would leave no room: want "none", or a size such as 10G`, cluster.ErrInvalid)
 	}
 	return cluster.ParseSize(text)
 }

@@ -64,7 +64,7 @@ func obstacles(v wire.VolumeStatus, nodes []wire.NodeStatus) []string {
 			continue
 		}
 		if !n.Live {
-			add("not heard of; %s", ago(n.Heard))
+			add("not heard of (last: %s)", heard(n))
 		}
 		if n.State.VolumesUnknown != "" {
 			add("cannot see its volumes: %s", n.State.VolumesUnknown)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,6 +104,41 @@ func TestWhatEndsByItselfIsStartedAgain(t *testing.T) {
 		"the agent of node a is started again", "agent fails\nagent fails\nit is started again in 2s"} {
 		if !strings.HasSuffix(said[i], want) {
 			t.Errorf("line %d is %q, want %q", i, said[i], want)
+		}
+	}
+}
+
+// TestAClusterEndsWithWhatRunsIt, also when that is killed.
+func TestAClusterEndsWithWhatRunsIt(t *testing.T) {
+	dir := os.Getenv("DROVER_TEST_DIR")
+	if dir != "" {
+		script := filepath.Join(dir, "told")
+		if _, err := startProcess(exec.Command("sh", "-c", `trap 'touch "$0"; exit' TERM; echo ready; for i in $(seq 600); do sleep 0.1; done`, script), "", nil, script+".log"); err != nil {
+			t.Fatal(err)
+		}
+		for log := ""; log != "ready\n"; time.Sleep(time.Millisecond) {
+			b, _ := os.ReadFile(script + ".log")
+			log = string(b)
+		}
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	dir = t.TempDir()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := exec.Command(program, "-test.run", "^"+t.Name()+"$")
+	killed.Env = append(os.Environ(), "DROVER_TEST_DIR="+dir)
+	out, err := killed.CombinedOutput()
+	if err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(dir, "told")); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("what it started goes on")
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+
+	"github.com/drover/drover/cluster"
 )
 
 // chooseNetwork picks a loopback network on which no other cluster runs, unless one is set.
@@ -12,6 +14,9 @@ func (c *Cluster) chooseNetwork() error {
 		return nil
 	}
 	if c.Network != "" {
+		if ip := net.ParseIP(c.Network + ".1"); ip.To4() == nil {
+			return fmt.Errorf("%w: network %s: want the first three numbers of its addresses, such as 127.1.2", cluster.ErrInvalid, c.Network)
+		}
 		return c.free(c.Network)
 	}
 	var err error

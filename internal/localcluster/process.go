@@ -29,8 +29,9 @@ func startProcess(cmd *exec.Cmd, bin string, environment []string, logFile strin
 	path := bin + string(os.PathListSeparator) + os.Getenv("PATH")
 	cmd.Env = append(append(os.Environ(), "PATH="+path), environment...)
 	cmd.Stdout, cmd.Stderr = log, log
-	// A Ctrl-C at the terminal is for the program that runs the cluster, which ends it in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A Ctrl-C at the terminal is for the program that runs the cluster, which ends it in order. If that
+	// program is killed, the cluster ends too.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -34,8 +34,8 @@ import (
 	"github.com/drover/drover/test/harness/vm"
 )
 
-// Patience bounds every wait of a test: longer than anything takes on a busy machine.
-const Patience = 4 * time.Minute
+// Patience bounds every wait of a test: longer than anything takes on a busy machine, emulated or not.
+const Patience = 10 * time.Minute
 
 // watchEvery is how often the writers are looked at, where that costs little.
 const watchEvery = 50 * time.Millisecond

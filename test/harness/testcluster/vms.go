@@ -22,8 +22,9 @@ const pace = 300 * time.Millisecond
 // slow are the flags of agents for which a second is soon over.
 var slow = []string{"--pause-budget", "15s", "--hold-patience", "2m"}
 
-// lookEvery is how often one of the hosts is looked at.
-const lookEvery = 200 * time.Millisecond
+// lookEvery is how often one of the hosts is looked at. To look through all processes takes an emulated
+// processor 50 ms.
+const lookEvery = 500 * time.Millisecond
 
 // OnVMs starts a cluster of nodes with Docker engines and ZFS, each on a virtual host, and ends it
 // with the test. The control service runs on this machine. Faults of the network are those of VMs.
