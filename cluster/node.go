@@ -17,6 +17,9 @@ type Node struct {
 	FormerAddress string `json:"former_address,omitempty"`
 	// Admitted, at a registration alone: this process of its agent was taken for the node before, and may act as it.
 	Admitted bool `json:"admitted,omitempty"`
+	// Told, at a registration alone: the newest assignment that the node has been given, by whatever life of the
+	// control service.
+	Told Position `json:"told,omitzero"`
 	// TransferAddress is the host:port of the node's SSH/SFTP server.
 	TransferAddress string `json:"transfer_address"`
 	// TransferKey is the public key of that server in authorized_keys form. Peers accept no other.
@@ -41,6 +44,14 @@ type Node struct {
 	// Streams is the version of what its agent sends to others, and reads of them: volume.Streams. Zero: it is of
 	// before that was counted.
 	Streams int `json:"streams,omitempty"`
+}
+
+// A Position is where a node stands in what it has been told: at an assignment, by its revision and by the life of
+// the control service that gave it. Revisions alone do not tell: a store that was put back gives them out again.
+type Position struct {
+	// Life is empty where the service was of a version that does not say.
+	Life     string   `json:"life,omitempty"`
+	Revision Revision `json:"revision"`
 }
 
 // A RemovedNode is what is remembered of a node that an operator removed. Its certificate is still good, and

@@ -96,6 +96,8 @@ const ownIdentity = "end one of them, and give its host an identity of its own: 
 // holds mu.
 func (s *Service) speaks(ctx context.Context, n *session) error {
 	switch instance := wire.InstanceOf(ctx); {
+	case !n.registered:
+		return fmt.Errorf("%w: the control service has been started anew: node %s must register first", cluster.ErrUnavailable, s.model.Node(n.id))
 	case n.instance == "" && n.rival == "":
 		n.instance = instance
 	case instance == n.instance:

@@ -22,6 +22,8 @@ type Nouns struct {
 	Keys         *Table[string, cluster.UserKey]
 	Revocations  *Table[string, cluster.Revocation]
 	Recoveries   *Table[string, Recovery]
+	Lives        *Table[string, Life]
+	Accepted     *Table[cluster.NodeID, Accepted]
 
 	list []table
 }
@@ -40,6 +42,8 @@ func newNouns() *Nouns {
 	n.Keys = noun(n, "key", func(k cluster.UserKey) string { return k.Name }, nil)
 	n.Revocations = noun(n, "revocation", func(r cluster.Revocation) string { return r.User }, nil)
 	n.Recoveries = noun(n, "recovery", func(Recovery) string { return "store" }, nil) // one at most
+	n.Lives = noun(n, "life", func(l Life) string { return l.ID }, nil)
+	n.Accepted = noun(n, "accepted", func(a Accepted) cluster.NodeID { return a.Node }, nil)
 	return n
 }
 
@@ -65,6 +69,20 @@ type Recovery struct {
 	// Witnesses are nodes that have acted on what the store does not know any more: two at most, so that
 	// of any node there is another one that says the same.
 	Witnesses []cluster.NodeID `json:"witnesses"`
+}
+
+// A Life is one of the control service, from a start on. It began with the revision of its record, and the next one
+// began where it ended: the lives on record are the lineage of the store.
+type Life struct {
+	ID    string    `json:"id"`
+	Began time.Time `json:"began"`
+}
+
+// Accepted is how far a node had been told of what the store does not know, when an operator accepted the records:
+// that it was told so says nothing new.
+type Accepted struct {
+	Node cluster.NodeID   `json:"node"`
+	Told cluster.Position `json:"told"`
 }
 
 // Recovering reports whether the store has gone back, and nobody has accepted that yet.

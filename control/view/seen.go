@@ -35,6 +35,8 @@ type Node struct {
 	Joined cluster.Revision
 	// Told is the revision of the newest assignment of which it has said that its State was still right.
 	Told cluster.Revision
+	// Lost is where it stood when it registered, if the store does not know that.
+	Lost cluster.Position
 	// Rival is the other one, if two agents speak as this node; empty: none does.
 	Rival string
 	// State is the newest report, nil if unknown.
