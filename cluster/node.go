@@ -137,6 +137,8 @@ type NodeState struct {
 	// Trash are the volumes whose primary copy was removed and can be brought back. Nil: the node does
 	// not say, and unknown is never "none".
 	Trash []VolumeID `json:"trash"`
+	// Made are the volumes that it owns, has had a copy of, and has none of in Volumes now.
+	Made []VolumeID `json:"made,omitempty"`
 	// Unreadable are those of which there is something in the trash, and nobody knows what.
 	Unreadable []VolumeID `json:"unreadable,omitempty"`
 	// TrashReplicas are the other copies in the trash: nothing brings those back by itself.

@@ -123,6 +123,9 @@ func (a *Agent) keepAssignments(ctx context.Context) error {
 			continue
 		}
 		wanting, err := saveAssignment(a.Dir, assignment)
+		if a.fresh() {
+			err = errors.Join(err, a.made.keep(assignment))
+		}
 		if kept, at = assignment, time.Now(); err != nil {
 			kept = cluster.Assignment{}
 		}
