@@ -17,6 +17,9 @@ type Node struct {
 	FormerAddress string `json:"former_address,omitempty"`
 	// Admitted, at a registration alone: this process of its agent was taken for the node before, and may act as it.
 	Admitted bool `json:"admitted,omitempty"`
+	// Seat, at a registration alone: the directory of its agent, in this boot of its host. A copy of the directory has
+	// another one. Empty: it does not say.
+	Seat string `json:"seat,omitempty"`
 	// Told, at a registration alone: the newest assignment that the node has been given, by whatever life of the
 	// control service.
 	Told Position `json:"told,omitzero"`
@@ -100,7 +103,7 @@ func (n Node) Validate() Problems {
 	if n.Name != "" && !ValidName(n.Name) {
 		p.add("name", "%s is not a valid name: %s", Shown(n.Name), plainName.want)
 	}
-	for path, text := range map[string]string{"address": n.Address, "former_address": n.FormerAddress, "era": n.Era, "backend": n.Backend, "runtime": n.Runtime, "version": n.Version} {
+	for path, text := range map[string]string{"address": n.Address, "former_address": n.FormerAddress, "era": n.Era, "backend": n.Backend, "runtime": n.Runtime, "seat": n.Seat, "version": n.Version} {
 		if !labelText.fits(text) || strings.ContainsFunc(text, unprintable) {
 			p.add(path, "%s: %s", Shown(text), labelText.want)
 		}

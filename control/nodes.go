@@ -93,6 +93,7 @@ func (s *Service) Register(ctx context.Context, n cluster.Node) error {
 				return err
 			}
 		}
+		w.PutSpeaker(n.ID, wire.InstanceOf(ctx), n.Seat)
 		lost = w.Place(n)
 		return nil
 	})

@@ -2,6 +2,8 @@ package records
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -24,6 +26,7 @@ type Nouns struct {
 	Recoveries   *Table[string, Recovery]
 	Lives        *Table[string, Life]
 	Accepted     *Table[cluster.NodeID, Accepted]
+	Speakers     *Table[cluster.NodeID, Speaker]
 
 	list []table
 }
@@ -44,6 +47,7 @@ func newNouns() *Nouns {
 	n.Recoveries = noun(n, "recovery", func(Recovery) string { return "store" }, nil) // one at most
 	n.Lives = noun(n, "life", func(l Life) string { return l.ID }, nil)
 	n.Accepted = noun(n, "accepted", func(a Accepted) cluster.NodeID { return a.Node }, nil)
+	n.Speakers = noun(n, "speaker", func(s Speaker) cluster.NodeID { return s.Node }, nil)
 	return n
 }
 
@@ -76,6 +80,33 @@ type Recovery struct {
 type Life struct {
 	ID    string    `json:"id"`
 	Began time.Time `json:"began"`
+}
+
+// A Speaker is the process that was taken for a node last.
+type Speaker struct {
+	Node cluster.NodeID `json:"node"`
+	// Token is a hash of what it calls itself, and Seat where it is.
+	Token string `json:"token"`
+	Seat  string `json:"seat,omitempty"`
+}
+
+// Is reports whether a process that calls itself that, and is there, is the speaker, or was started in its place.
+func (s Speaker) Is(instance, seat string) bool {
+	return s.Token == hashOf(instance) || seat != "" && s.Seat == seat
+}
+
+// PutSpeaker sets the process that is taken for a node; of one that does not say who it is, none is known.
+func (tx *Tx) PutSpeaker(node cluster.NodeID, instance, seat string) {
+	if instance == "" {
+		tx.Speakers.Drop(node)
+		return
+	}
+	tx.Speakers.Put(Speaker{node, hashOf(instance), seat})
+}
+
+func hashOf(instance string) string {
+	sum := sha256.Sum256([]byte(instance))
+	return hex.EncodeToString(sum[:])
 }
 
 // Accepted is how far a node had been told of what the store does not know, when an operator accepted the records:
