@@ -7,6 +7,9 @@ import "cmp"
 // a new one only when that changed.
 type Assignment struct {
 	Revision Revision `json:"revision"`
+	// Life names the life of the control service, from one start to its end, that gave it. Empty: one of an earlier
+	// version does not say.
+	Life string `json:"life,omitempty"`
 	// Own is the revision since which the configuration asks of this node what it does now. Zero: a control
 	// service of an earlier version does not say.
 	Own  Revision `json:"own,omitempty"`
@@ -82,6 +85,9 @@ type Drain struct {
 
 // Due returns the revision of what the node is asked to do: who acts on that has done it all.
 func (s Assignment) Due() Revision { return cmp.Or(s.Own, s.Revision) }
+
+// Position returns where a node stands that has been given it.
+func (s Assignment) Position() Position { return Position{s.Life, s.Revision} }
 
 // Part returns the node's own part.
 func (s Assignment) Part() Assignment {

@@ -17,6 +17,12 @@ type Node struct {
 	FormerAddress string `json:"former_address,omitempty"`
 	// Admitted, at a registration alone: this process of its agent was taken for the node before, and may act as it.
 	Admitted bool `json:"admitted,omitempty"`
+	// Seat, at a registration alone: the directory of its agent, in this boot of its host. A copy of the directory has
+	// another one. Empty: it does not say.
+	Seat string `json:"seat,omitempty"`
+	// Told, at a registration alone: the newest assignment that the node has been given, by whatever life of the
+	// control service.
+	Told Position `json:"told,omitzero"`
 	// TransferAddress is the host:port of the node's SSH/SFTP server.
 	TransferAddress string `json:"transfer_address"`
 	// TransferKey is the public key of that server in authorized_keys form. Peers accept no other.
@@ -41,6 +47,14 @@ type Node struct {
 	// Streams is the version of what its agent sends to others, and reads of them: volume.Streams. Zero: it is of
 	// before that was counted.
 	Streams int `json:"streams,omitempty"`
+}
+
+// A Position is where a node stands in what it has been told: at an assignment, by its revision and by the life of
+// the control service that gave it. Revisions alone do not tell: a store that was put back gives them out again.
+type Position struct {
+	// Life is empty where the service was of a version that does not say.
+	Life     string   `json:"life,omitempty"`
+	Revision Revision `json:"revision"`
 }
 
 // A RemovedNode is what is remembered of a node that an operator removed. Its certificate is still good, and
@@ -89,7 +103,7 @@ func (n Node) Validate() Problems {
 	if n.Name != "" && !ValidName(n.Name) {
 		p.add("name", "%s is not a valid name: %s", Shown(n.Name), plainName.want)
 	}
-	for path, text := range map[string]string{"address": n.Address, "former_address": n.FormerAddress, "era": n.Era, "backend": n.Backend, "runtime": n.Runtime, "version": n.Version} {
+	for path, text := range map[string]string{"address": n.Address, "former_address": n.FormerAddress, "era": n.Era, "backend": n.Backend, "runtime": n.Runtime, "seat": n.Seat, "version": n.Version} {
 		if !labelText.fits(text) || strings.ContainsFunc(text, unprintable) {
 			p.add(path, "%s: %s", Shown(text), labelText.want)
 		}
@@ -126,6 +140,8 @@ type NodeState struct {
 	// Trash are the volumes whose primary copy was removed and can be brought back. Nil: the node does
 	// not say, and unknown is never "none".
 	Trash []VolumeID `json:"trash"`
+	// Made are the volumes that it owns, has had a copy of, and has none of in Volumes now.
+	Made []VolumeID `json:"made,omitempty"`
 	// Unreadable are those of which there is something in the trash, and nobody knows what.
 	Unreadable []VolumeID `json:"unreadable,omitempty"`
 	// TrashReplicas are the other copies in the trash: nothing brings those back by itself.

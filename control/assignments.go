@@ -125,7 +125,7 @@ func (s *Service) revision(n *session) cluster.Revision { return max(n.revision,
 // own returns the node's own part, as last derived. The caller holds mu.
 func (s *Service) own(n *session) cluster.Assignment {
 	own := n.own
-	own.Revision, own.Own, own.Logs = s.revision(n), n.configured, n.logs
+	own.Revision, own.Life, own.Own, own.Logs = s.revision(n), s.life, n.configured, n.logs
 	return own
 }
 

@@ -201,6 +201,7 @@ func TestARestartOfTheServiceFailsNoAttempt(t *testing.T) {
 		if m := l.wantPhase(cluster.PhaseHold); m.Attempt != 1 {
 			t.Errorf("the move is at attempt %d", m.Attempt)
 		}
+		l.host("a").register()
 		l.host("b").register()
 		l.ok(l.commit(m))
 	})

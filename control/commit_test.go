@@ -154,6 +154,7 @@ func TestACommitAnswersTheSameForEver(t *testing.T) {
 		m := l.bring(cluster.PhasePromote)
 		l.ok(l.commit(m))
 		l.restart()
+		l.host("a").register()
 		l.ok(l.commit(m))
 		l.host("b").register()
 		l.host("b").act()

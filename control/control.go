@@ -46,6 +46,7 @@ type Service struct {
 	options Options
 	clock   clock
 	started time.Time
+	life    string // what this life of the service is on record as
 
 	// writing is held by one writer at a time, from its edit until it is applied.
 	writing sync.Mutex
@@ -71,7 +72,7 @@ func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
 	o.Timing = o.Timing.OrDefaults()
 	clock := newClock(o.Clock)
 	svc := &Service{
-		store: s, options: o, clock: clock, started: clock.now(), doubt: true,
+		store: s, options: o, clock: clock, started: clock.now(), life: cluster.NewUUID(), doubt: true,
 		seen:          view.NewSeen(),
 		sessions:      map[cluster.NodeID]*session{},
 		parted:        map[cluster.NodeID]cluster.Revision{},
@@ -79,9 +80,9 @@ func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
 		watch:         watch{moves: map[cluster.MoveID]*movement{}},
 		volumeChanges: volumeChanges{revision: cluster.Revision(clock.now().UnixNano())},
 	}
-	// Each start is written down, so that the store's revision, and with it those of all assignments
-	// to come, are above what any earlier process gave out.
-	if _, err := svc.update(ctx, func(w *rules.Write) error { w.Start(); return nil }); err != nil {
+	// Each start is written down: by that it is known later whether what a node was told is of this store. And the
+	// store's revision, with those of all assignments to come, is above what any earlier process gave out.
+	if _, err := svc.update(ctx, func(w *rules.Write) error { w.Start(svc.life); return nil }); err != nil {
 		return nil, fmt.Errorf("open the control service: %w", err)
 	}
 	svc.watch.first = svc.next()

@@ -235,6 +235,7 @@ type host struct {
 	id    cluster.NodeID
 	state cluster.NodeState
 	since cluster.Revision
+	told  cluster.Position // as agents keep it on disk
 	stop  func()
 }
 
@@ -252,12 +253,17 @@ func (l *lab) host(id cluster.NodeID) *host {
 
 func (h *host) register() {
 	h.lab.t.Helper()
-	h.lab.ok(h.lab.Register(h.lab.ctx, cluster.Node{ID: h.id, Name: "node-" + string(h.id), Address: "10.0.0." + string(h.id),
-		Era: h.state.Era, Backend: "dir", Runtime: "process"}))
+	h.lab.ok(h.lab.Register(h.lab.ctx, h.node()))
+}
+
+func (h *host) node() cluster.Node {
+	return cluster.Node{ID: h.id, Name: "node-" + string(h.id), Address: "10.0.0." + string(h.id),
+		Era: h.state.Era, Backend: "dir", Runtime: "process", Told: h.told}
 }
 
 func (h *host) report() {
 	h.lab.t.Helper()
+	h.registerAnew()
 	state := h.state
 	state.Node, state.Applications, state.Volumes = h.id, slices.Clone(h.state.Applications), slices.Clone(h.state.Volumes)
 	h.lab.ok(h.lab.Report(h.lab.ctx, state))
@@ -270,13 +276,26 @@ func (h *host) assignment() cluster.Assignment {
 	n := h.lab.sessions[h.id]
 	unknown := n != nil && h.lab.unknown(n)
 	h.lab.mu.Unlock()
+	h.registerAnew()
 	if unknown {
 		h.report() // as agents do, at once: before, they are told nothing
 	}
 	assignment, err := h.lab.Assignment(h.lab.ctx, h.id, 0)
 	h.lab.ok(err)
-	h.since = assignment.Revision
+	h.since, h.told = assignment.Revision, assignment.Position()
 	return assignment
+}
+
+// registerAnew registers if the service was started anew, as agents do once it refuses them for that.
+func (h *host) registerAnew() {
+	h.lab.t.Helper()
+	h.lab.mu.Lock()
+	n := h.lab.sessions[h.id]
+	again := n != nil && !n.registered
+	h.lab.mu.Unlock()
+	if again {
+		h.register()
+	}
 }
 
 // act does at once all that the assignment asks for, and reports it.
@@ -323,14 +342,17 @@ func (h *host) obey(s cluster.Assignment) {
 func (h *host) wake() {
 	ctx, cancel := context.WithCancel(h.lab.ctx)
 	ended := make(chan struct{})
-	svc := h.lab.Service
+	svc, node := h.lab.Service, h.node()
 	go func() {
 		defer close(ended)
 		var since cluster.Revision
 		for ctx.Err() == nil {
 			poll, done := context.WithTimeout(ctx, 5*time.Second)
-			if s, err := svc.Assignment(poll, h.id, since); err == nil {
+			switch s, err := svc.Assignment(poll, h.id, since); {
+			case err == nil:
 				since = s.Revision
+			case errors.Is(err, cluster.ErrUnavailable):
+				_ = svc.Register(poll, node)
 			}
 			done()
 		}

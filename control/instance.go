@@ -23,6 +23,8 @@ import (
 //	one registers that was the node      -> rival: both are refused, and the node counts as out of touch
 //	the former one registers once more   -> it is late, and refused; again: it is a rival
 //	either is silent for long enough     -> the other one is the instance
+//	the service was started anew         -> who was the instance is, or is started in its place; others wait until
+//	                                        it would have come
 //
 // Whoever else speaks is refused, and nothing follows from that: a process that lives registers next, and
 // what is late is of one that has ended.
@@ -64,6 +66,9 @@ func (p *speaker) contended(at time.Time, window time.Duration) bool {
 // admit decides which process speaks as a node from now on. The caller holds mu.
 func (s *Service) admit(ctx context.Context, n *session, as cluster.Node) error {
 	instance, at, window := wire.InstanceOf(ctx), s.clock.now(), s.options.Timing.Liveness
+	if err := s.awaits(n, instance, as); err != nil {
+		return err
+	}
 	alive := n.polls > 0 || !n.answered.IsZero() && at.Sub(n.answered) <= nextPoll ||
 		(n.contended(at, window) || n.refused.beside && n.refused.lately(at, window)) && at.Sub(n.spoke) <= window
 	if instance != n.instance && n.instance != "" && alive {
@@ -89,6 +94,20 @@ func (s *Service) admit(ctx context.Context, n *session, as cluster.Node) error 
 	return nil
 }
 
+// errAwaited refuses who may have to wait for a moment only.
+var errAwaited = fmt.Errorf("%w: the control service has just been started", cluster.ErrConflict)
+
+// awaits refuses a process that comes first in this life of the service, while the one that was taken for the node
+// in the last may yet come, and runs. A node that only routes has nothing that two must not have. The caller holds mu.
+func (s *Service) awaits(n *session, instance string, as cluster.Node) error {
+	was, known := s.model.Speakers.Get(n.id)
+	if n.registered || !known || as.RoutesOnly || was.Is(instance, as.Seat) || s.clock.now().Sub(s.started) > s.options.Timing.Liveness {
+		return nil
+	}
+	err := fmt.Errorf("%w, and the agent that was node %s may yet say that it is there", errAwaited, s.model.Node(n.id))
+	return cluster.WithHint(err, fmt.Sprintf("wait: this one is taken for it if the other one is silent for %s", s.options.Timing.Liveness))
+}
+
 // ownIdentity is the way out where two agents have one.
 const ownIdentity = "end one of them, and give its host an identity of its own: drover node add"
 
@@ -96,6 +115,8 @@ const ownIdentity = "end one of them, and give its host an identity of its own: 
 // holds mu.
 func (s *Service) speaks(ctx context.Context, n *session) error {
 	switch instance := wire.InstanceOf(ctx); {
+	case !n.registered:
+		return fmt.Errorf("%w: the control service has been started anew: node %s must register first", cluster.ErrUnavailable, s.model.Node(n.id))
 	case n.instance == "" && n.rival == "":
 		n.instance = instance
 	case instance == n.instance:
@@ -136,7 +157,7 @@ func (s *Service) tellRefused(ctx context.Context, n cluster.Node, why error) {
 	instance := wire.InstanceOf(ctx)
 	s.mu.Lock()
 	known := s.sessions[n.ID]
-	another := known != nil && errors.Is(why, cluster.ErrConflict) && instance != known.instance && instance != known.former
+	another := known != nil && errors.Is(why, cluster.ErrConflict) && !errors.Is(why, errAwaited) && instance != known.instance && instance != known.former
 	news := false
 	if another {
 		at, told := s.clock.now(), known.refused.told

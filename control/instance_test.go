@@ -301,3 +301,54 @@ func TestCopiesThatAskAgainAndAgainAreToldOfNowAndThen(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoWasTheNodeIsItAfterARestartOfTheService, whoever comes first; who did not come in time is not waited for.
+func TestWhoWasTheNodeIsItAfterARestartOfTheService(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.host("a").as("first").register()
+		l.restart()
+		first, copied := l.host("a").as("first"), l.host("a").as("copy")
+		l.wantKind(copied.tryRegister(), cluster.ErrConflict)
+		_, err := copied.lab.Assignment(copied.lab.ctx, "a", 0)
+		l.wantKind(err, cluster.ErrUnavailable)
+		if n := l.Nodes()[0]; n.Refused != nil {
+			t.Errorf("one that may be the node is said to be refused: %+v", n.Refused)
+		}
+		first.register()
+		first.report()
+		if s := first.assignment(); len(s.Volumes) != 1 {
+			t.Errorf("the node itself is told %+v", s)
+		}
+
+		l.restart()
+		copied = l.host("a").as("second")
+		l.wantKind(copied.tryRegister(), cluster.ErrConflict)
+		time.Sleep(wire.LivenessWindow + time.Second)
+		l.ok(copied.tryRegister())
+		l.restart()
+		l.wantKind(l.host("a").as("first").tryRegister(), cluster.ErrConflict)
+		l.ok(l.host("a").as("second").tryRegister())
+	})
+}
+
+// TestAnAgentThatIsStartedAgainIsNotKeptWaiting: it is in the directory of the former one, of the same boot.
+func TestAnAgentThatIsStartedAgainIsNotKeptWaiting(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		n := l.host("a").node()
+		n.Seat = "boot 1 directory 7"
+		l.ok(l.Register(l.as("first").ctx, n))
+		l.restart()
+		moved := n
+		moved.Seat = "boot 1 directory 8"
+		l.wantKind(l.Register(l.as("copy").ctx, moved), cluster.ErrConflict)
+		l.ok(l.Register(l.as("second").ctx, n))
+		if on, _ := l.model.Nodes.Get("a"); on.Seat != "" {
+			t.Errorf("all nodes are told of %q", on.Seat)
+		}
+
+		l.restart()
+		n.Seat, n.RoutesOnly = "", true
+		l.ok(l.Register(l.as("third").ctx, n))
+	})
+}

@@ -32,6 +32,8 @@ type session struct {
 	settled *cluster.NodeState
 	// reporter is the instance that sent the newest one.
 	reporter string
+	// registered: it has, in this life of the service. dated: and has said of which life it was told last.
+	registered, dated bool
 
 	own      cluster.Assignment   // its own part, as last derived
 	logs     []cluster.LogRequest // what users want to read of it, likewise
@@ -81,19 +83,33 @@ func (s *Service) Register(ctx context.Context, n cluster.Node) error {
 	if err := n.Validate().Err(); err != nil {
 		return fmt.Errorf("register node %q: %w", n.ID, err)
 	}
+	lost := false
 	_, err := s.update(ctx, func(w *rules.Write) error {
 		if err := w.Register(n); err != nil {
 			return err
 		}
 		if known := s.sessions[n.ID]; known != nil {
-			return s.admit(ctx, known, n)
+			if err := s.admit(ctx, known, n); err != nil {
+				return err
+			}
 		}
+		w.PutSpeaker(n.ID, wire.InstanceOf(ctx), n.Seat)
+		lost = w.Place(n)
 		return nil
 	})
 	if err != nil {
 		s.tellRefused(ctx, n, err)
 		return fmt.Errorf("register node %q: %w", n.ID, err)
 	}
+	s.registered(ctx, n, lost)
+	if lost {
+		return s.review(ctx)
+	}
+	return nil
+}
+
+// registered notes that a node has registered. Lost: it stands where nothing on record leads to.
+func (s *Service) registered(ctx context.Context, n cluster.Node, lost bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.sessions[n.ID]
@@ -101,11 +117,13 @@ func (s *Service) Register(ctx context.Context, n cluster.Node) error {
 		known = s.meet(n.ID, view.Node{Joined: s.shared.revision})
 		known.instance = wire.InstanceOf(ctx)
 	}
-	known.Heard = s.clock.now()
+	known.Heard, known.registered, known.dated = s.clock.now(), true, n.Told.Life != ""
+	if known.Lost = (cluster.Position{}); lost {
+		known.Lost = n.Told
+	}
 	if known.State != nil && known.State.Era != n.Era {
 		known.State, known.settled, known.met = nil, nil, s.clock.now()
 	}
-	return nil
 }
 
 // Report takes in what a node observes of itself. What follows from it is durable when Report

@@ -200,6 +200,8 @@ func TestAHeartbeatSaysThatTheLastReportHolds(t *testing.T) {
 		l.wantKind(l.Heartbeat(l.ctx, "x", wire.Heartbeat{Sequence: 1}), cluster.ErrNotFound)
 
 		l.restart()
+		l.wantKind(l.Heartbeat(l.ctx, "b", wire.Heartbeat{Sequence: 3}), cluster.ErrUnavailable)
+		b.register()
 		l.wantKind(l.Heartbeat(l.ctx, "b", wire.Heartbeat{Sequence: 3}), cluster.ErrStale)
 		b.report()
 		l.ok(l.Heartbeat(l.ctx, "b", wire.Heartbeat{Sequence: 3}))

@@ -32,13 +32,14 @@ func (s *Service) AcceptRecovery(ctx context.Context) (wire.Recovery, error) {
 	return accepted, nil
 }
 
-// saw takes in which revision of its assignment a node has seen. One that this service has not given it,
-// and that none before it on this store could have, says that the store has gone back since.
+// saw takes in which revision of its assignment a node has seen that has not said, when it registered, of which
+// life of the service that is. One that this service has not given it, and that none before it on this store
+// could have, says that the store has gone back since.
 func (s *Service) saw(ctx context.Context, node cluster.NodeID, revision cluster.Revision) error {
 	s.mu.Lock()
 	n := s.sessions[node]
 	r, _ := s.model.Recoveries.Get("store")
-	news := n != nil && s.unheardOf(n, revision) && len(r.Witnesses) < rules.MostWitnesses && !slices.Contains(r.Witnesses, node)
+	news := n != nil && !n.dated && s.unheardOf(n, revision) && len(r.Witnesses) < rules.MostWitnesses && !slices.Contains(r.Witnesses, node)
 	s.mu.Unlock()
 	if !news {
 		return nil
@@ -48,8 +49,14 @@ func (s *Service) saw(ctx context.Context, node cluster.NodeID, revision cluster
 		return nil
 	})
 	if err == nil {
-		_, err = s.update(ctx, func(w *rules.Write) error { w.Review(); return nil })
+		err = s.review(ctx)
 	}
+	return err
+}
+
+// review draws the consequences of a store that is known to have gone back.
+func (s *Service) review(ctx context.Context) error {
+	_, err := s.update(ctx, func(w *rules.Write) error { w.Review(); return nil })
 	return err
 }
 

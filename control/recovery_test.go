@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/drover/drover/cluster"
+	"github.com/drover/drover/control/store"
 	"github.com/drover/drover/control/store/mem"
 	"github.com/drover/drover/control/wire"
 )
@@ -337,5 +338,128 @@ func TestANodeThatWasThereIsLetInAfterTheStoreWentBack(t *testing.T) {
 		if on, _ := l.model.Nodes.Get("a"); on.Admitted {
 			t.Error("that is on record")
 		}
+	})
+}
+
+// caughtUp takes a backup, has a user keep a snapshot of which only the owner of the volume has heard, and puts
+// the backup back; the service then writes until its revision is above all that the owner was told.
+func (l *lab) caughtUp() *host {
+	l.t.Helper()
+	l.runDatabase()
+	l.allAct()
+	backup := l.store.Backup()
+	l.ok(l.RequestSnapshot(l.ctx, "db", wire.SnapshotRequest{Name: "one"}))
+	a := l.host("a")
+	a.obey(a.assignment())
+	l.stop()
+	l.store = backup
+	l.start(l.store)
+	l.host("c").register()
+	for range 5 {
+		l.ok(l.Record(l.ctx, cluster.Event{Node: "c", Kind: "test", Message: "time goes by"}))
+	}
+	if l.next() <= a.told.Revision {
+		l.t.Fatal("the store has not caught up")
+	}
+	return a
+}
+
+func TestAStoreThatWentBackAndCaughtUpIsNoticed(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		a := l.caughtUp()
+		a.register()
+		a.report()
+		if told := a.assignment().Volumes; !l.Recovery().Recovering || len(told) != 1 || len(told[0].Volume.Snapshots) != 1 {
+			t.Errorf("a is told of %+v: it would drop the snapshot", told)
+		}
+	})
+}
+
+// TestWhatWasAcceptedIsNotAskedAgain, of a node that did not hear of anything since.
+func TestWhatWasAcceptedIsNotAskedAgain(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		a := l.caughtUp()
+		a.register()
+		a.report()
+		_, err := l.AcceptRecovery(l.ctx)
+		l.ok(err)
+		for range 2 {
+			a.register()
+			a.report()
+			if r := l.Recovery(); r.Recovering {
+				t.Errorf("it is to be accepted again: %s", r.Why)
+			}
+			l.restart()
+		}
+		b := l.host("b") // which was not there then, and may have more
+		b.told = a.told
+		b.register()
+		if !l.Recovery().Recovering {
+			t.Error("what another node was told has been accepted with it")
+		}
+	})
+}
+
+func TestANodeThatSaysOfNoLifeIsJudgedByItsRevision(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.allAct()
+		backup := l.store.Backup()
+		l.ok(l.RequestSnapshot(l.ctx, "db", wire.SnapshotRequest{Name: "one"}))
+		a := l.host("a")
+		a.obey(a.assignment())
+		a.told = cluster.Position{}
+		l.putBack(backup)
+		if told := a.assignment().Volumes; !l.Recovery().Recovering || len(told) != 1 || len(told[0].Volume.Snapshots) != 1 {
+			t.Errorf("a is told of %+v: it would drop the snapshot", told)
+		}
+	})
+}
+
+// TestANodeThatWasAwayForLongerThanLivesAreKept has not seen that the store went back.
+func TestANodeThatWasAwayForLongerThanLivesAreKept(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		a := l.host("a")
+		a.assignment()
+		for range 1005 {
+			l.restart()
+		}
+		if n := l.model.Lives.Len(); n != 1000 {
+			t.Errorf("%d lives are on record", n)
+		}
+		a.register()
+		if r := l.Recovery(); r.Recovering {
+			t.Errorf("the store is said to have gone back: %s", r.Why)
+		}
+	})
+}
+
+// TestAStoreOfAnEarlierVersionIsRead, which has no lives on record.
+func TestAStoreOfAnEarlierVersionIsRead(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.allAct()
+		l.stop()
+		records, _ := stored(t, l.store)
+		var lives []string
+		for key := range records {
+			if strings.HasPrefix(key, "life/") {
+				lives = append(lives, key)
+			}
+		}
+		first(l.store.Write(l.ctx, store.Batch{Delete: lives, Put: map[string][]byte{"service/start": []byte(`"2001-01-01T00:00:00Z"`)}}))
+		for _, h := range l.hosts {
+			h.told.Life = ""
+		}
+		l.stop = func() {}
+		l.restart()
+		for _, h := range l.hosts {
+			h.register()
+			h.report()
+		}
+		if r := l.Recovery(); len(lives) == 0 || r.Recovering {
+			t.Errorf("of %d lives: %s", len(lives), r.Why)
+		}
+		l.wantOwner("a", 1)
 	})
 }

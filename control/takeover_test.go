@@ -216,3 +216,18 @@ func TestALossBeforeTheCommitIsNone(t *testing.T) {
 		l.wantRefused(l.takeOver("node-a"), cluster.ErrConflict, "promote", "drover status")
 	})
 }
+
+// TestAnOwnerThatNeverSaidThatItHadItsCopy has lost it all the same, if it says so.
+func TestAnOwnerThatNeverSaidThatItHadItsCopy(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.configure(database("a"))
+		a := l.host("a")
+		a.report()
+		l.wantSaid(l.Status().Pending, "volume db", "has not made it yet")
+		a.state.Made = []cluster.VolumeID{dbVolume}
+		a.report()
+		l.wantSaid(l.Status().Pending, "volume db", "has no copy")
+		_, err := l.RequestMove(l.ctx, wire.MoveRequest{Application: "db", To: "b"})
+		l.wantRefused(err, cluster.ErrConflict, "copy")
+	})
+}

@@ -301,7 +301,9 @@ func TestADeletedVolumeIsForgottenOnceNothingIsLeft(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		a := l.host("a")
 		a.register()
-		l.ok(l.Register(l.ctx, cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.a", Era: "1", TrashGrace: 10 * time.Second}))
+		n := a.node()
+		n.TrashGrace = 10 * time.Second
+		l.ok(l.Register(l.ctx, n))
 		_, err := l.CreateVolume(l.ctx, wire.VolumeRequest{Name: "log", Node: "a"})
 		l.ok(err)
 		a.act()
@@ -327,7 +329,7 @@ func TestADeletedVolumeIsForgottenOnceNothingIsLeft(t *testing.T) {
 		b := l.host("b")
 		b.state.Volumes = []cluster.Copy{{Volume: logVolume, Role: cluster.Replica, Epoch: 1}}
 		b.report()
-		a.since = 0
+		l.ok(l.Register(l.ctx, n))
 		a.report()
 		time.Sleep(time.Second)
 		if _, err := l.Volume(string(logVolume)); err != nil {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,6 +176,7 @@ func TestAnAcknowledgementFromAnEarlierLifeDoesNotCount(t *testing.T) {
 		l.ok(l.hold(m))
 		before := l.host("c").assignment().Revision
 		l.restart()
+		l.host("a").register()
 		l.host("c").report()
 		// c comes back acting on an assignment of before. It gets another one, and has not acted on it.
 		if _, err := l.Assignment(l.ctx, "c", before); err != nil {
@@ -182,7 +184,7 @@ func TestAnAcknowledgementFromAnEarlierLifeDoesNotCount(t *testing.T) {
 		}
 		got, err := l.Hold(l.ctx, "a", m.ID, wire.AttemptRequest{Attempt: 1})
 		l.ok(err)
-		if got.Holding != 0 || len(got.Missing) != 1 {
+		if got.Holding != 0 || !slices.Contains(got.Missing, "c") {
 			t.Errorf("the hold answered %+v, want c missing", got)
 		}
 	})

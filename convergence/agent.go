@@ -16,7 +16,7 @@
 // relied upon. It goes on while the control service is away, by the last assignment that it got.
 //
 // The package does not decide who owns a volume or where an application runs, and stores nothing
-// that could not be observed again, but for one thing: that a commit was asked for.
+// that could not be observed again, but for two things: that a commit was asked for, and that a volume was made.
 package convergence
 
 import (
@@ -107,6 +107,7 @@ type Agent struct {
 	restarts restarts
 	glances  glances
 	standing standing
+	made     made
 	carried  carried
 	thrown   thrown
 	shown    shown
@@ -177,6 +178,10 @@ func (a *Agent) Start() error {
 	var err error
 	if a.journal, err = handoff.OpenJournal(a.Dir); err != nil {
 		return fmt.Errorf("open the journal: %w", err)
+	}
+	if err := a.made.open(a.Dir); err != nil {
+		// It is written whole or not at all. Going on without it could mean an empty volume.
+		return fmt.Errorf("read which volumes were made here: %w", err)
 	}
 	if err := a.openMounts(); err != nil {
 		return err

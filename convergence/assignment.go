@@ -21,7 +21,7 @@ func saveAssignment(dir string, s cluster.Assignment) (again bool, err error) {
 		return false, err
 	}
 	path := filepath.Join(dir, assignmentFile)
-	const records = 3 // this, the clock of the trash, and the node as it was admitted
+	const records = 4 // this, the clock of the trash, the node as it was admitted, and what was made
 	again = durable.KeepSpares(dir, records, len(b)) != nil
 	if err = durable.WriteFile(path, b, 0o600); err != nil {
 		return true, errors.Join(err, durable.Retire(path, records+1))

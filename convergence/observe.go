@@ -13,7 +13,7 @@ import (
 
 // observe looks at everything that a plan depends on.
 func (a *Agent) observe(ctx context.Context) (plan.Observed, error) {
-	hidden := ""
+	hidden, made := "", a.made.all() // before the look: what is made meanwhile is not missed
 	instances, err := a.Runtime.Instances(ctx)
 	if err != nil {
 		err = fmt.Errorf("list the applications: %w", err)
@@ -31,6 +31,7 @@ func (a *Agent) observe(ctx context.Context) (plan.Observed, error) {
 		InstancesUnknown: hidden,
 		Copies:           copies,
 		Trash:            trash,
+		Made:             made,
 		VolumesUnknown:   unknown,
 		Tight:            tight,
 		Restarts:         a.restarts.decide(assignment.Applications, instances),

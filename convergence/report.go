@@ -95,7 +95,7 @@ func (a *Agent) reportAnew() {
 func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
 	// Before the look: what is reported is never older than what the node says that it acted on, and knew.
 	a.mu.Lock()
-	acted, knew := a.told.acted, a.told.assignment.Revision
+	acted, knew, owned := a.told.acted, a.told.assignment.Revision, a.told.assignment.Volumes
 	a.mu.Unlock()
 	seen, err := a.observe(ctx)
 	if err != nil {
@@ -119,6 +119,9 @@ func (a *Agent) state(ctx context.Context) (cluster.NodeState, string, error) {
 	outdated := plan.Outdated(told.assignment, seen)
 	for _, i := range seen.Instances {
 		s.Applications = append(s.Applications, a.explained(i, outdated[i.Name]))
+	}
+	if seen.VolumesUnknown == "" {
+		s.Made = seen.Misses(owned)
 	}
 	for _, c := range seen.Copies {
 		c.Warning, c.Users = cluster.Named(c.Warning, names), a.mounts.Users(c.Volume)

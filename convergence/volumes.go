@@ -103,6 +103,11 @@ func (a *Agent) cannot(ability string) error {
 
 func (a *Agent) openVolume(ctx context.Context, s plan.Step) error {
 	fault.Point("promote.open")
+	if s.Epoch == 1 { // of others the record says that they were there before
+		if err := a.made.note(s.Volume); err != nil {
+			return fmt.Errorf("note that volume %s was made: %w", s.Volume, err)
+		}
+	}
 	_, err := a.Backend.Open(ctx, s.Volume, s.Epoch, s.Base)
 	return err
 }

@@ -51,7 +51,7 @@ func (a *Agent) expelled(err error) {
 		return
 	}
 	a.Log.Error("this node was removed: what runs here is stopped", "error", err, "hint", cluster.Hint(err))
-	a.setAssignment(cluster.Assignment{Revision: last.Revision, Node: a.Node.ID, Removed: true, Nodes: last.Nodes})
+	a.setAssignment(cluster.Assignment{Revision: last.Revision, Life: last.Life, Node: a.Node.ID, Removed: true, Nodes: last.Nodes})
 	a.keep.send()
 	a.standing.told()
 }
@@ -70,7 +70,7 @@ func (a *Agent) poll(ctx context.Context, registered *bool) error {
 	since := known.Revision
 	if !*registered {
 		node := a.Node
-		node.Admitted = a.standing.taken()
+		node.Admitted, node.Told = a.standing.taken(), known.Position()
 		err := a.Control.Register(ctx, node)
 		if a.stand(err); err != nil {
 			return err
@@ -123,6 +123,9 @@ func (a *Agent) keepAssignments(ctx context.Context) error {
 			continue
 		}
 		wanting, err := saveAssignment(a.Dir, assignment)
+		if a.fresh() {
+			err = errors.Join(err, a.made.keep(assignment))
+		}
 		if kept, at = assignment, time.Now(); err != nil {
 			kept = cluster.Assignment{}
 		}

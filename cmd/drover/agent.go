@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -173,7 +174,7 @@ func runAgent(ctx context.Context, o agentOptions) error {
 
 	agent := &convergence.Agent{
 		Node: cluster.Node{ID: id, Name: o.name, Address: o.address, FormerAddress: o.formerAddress, TransferAddress: o.advertiseTransfer,
-			TransferKey: ssh.PublicKey(key), GossipAddress: o.listenGossip, Labels: o.labels, Era: era(),
+			TransferKey: ssh.PublicKey(key), GossipAddress: o.listenGossip, Labels: o.labels, Era: era(), Seat: seat(o.data),
 			Backend: backend.Properties().Name, Capabilities: volume.Capabilities(backend), Features: backend.Properties().Features,
 			TrashGrace: o.trashGrace, Runtime: apps.Name(), Version: version, Streams: volume.Streams},
 		Backend: backend, Runtime: apps, Transport: &ssh.Transport{Key: key, Log: log, Spool: o.data}, Control: control,
@@ -284,6 +285,16 @@ func era() string {
 		return cluster.NewUUID() // then every start counts as a boot, which is safe
 	}
 	return strings.TrimSpace(string(b))
+}
+
+// seat identifies the directory of this agent in this boot of the host, which a copy of it does not; empty if that
+// cannot be told.
+func seat(dir string) string {
+	var is syscall.Stat_t
+	if syscall.Stat(dir, &is) != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %d:%d", era(), is.Dev, is.Ino)
 }
 
 // canceled is for closing what should not wait for anything.

@@ -32,9 +32,6 @@ func (tx *Tx) Batch() (store.Batch, error) {
 		guards[headKey] = tx.model.Head
 		b.Put[headKey] = []byte("{}")
 	}
-	if !tx.start.IsZero() {
-		b.Put[startKey] = []byte(tx.start.Format(`"2006-01-02T15:04:05Z07:00"`))
-	}
 	for key, revision := range tx.Guards {
 		guards[key] = revision
 	}

@@ -27,8 +27,6 @@ const (
 	// headKey is the record whose revision is the configuration's: it is written whenever
 	// anything of the configuration is.
 	headKey = "configuration"
-	// startKey is the record that each start of the service writes.
-	startKey = "service/start"
 	// eventNoun starts the keys of events; their ids follow, in 20 digits.
 	eventNoun = "event"
 )

@@ -2,6 +2,8 @@ package records
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -22,6 +24,9 @@ type Nouns struct {
 	Keys         *Table[string, cluster.UserKey]
 	Revocations  *Table[string, cluster.Revocation]
 	Recoveries   *Table[string, Recovery]
+	Lives        *Table[string, Life]
+	Accepted     *Table[cluster.NodeID, Accepted]
+	Speakers     *Table[cluster.NodeID, Speaker]
 
 	list []table
 }
@@ -40,6 +45,9 @@ func newNouns() *Nouns {
 	n.Keys = noun(n, "key", func(k cluster.UserKey) string { return k.Name }, nil)
 	n.Revocations = noun(n, "revocation", func(r cluster.Revocation) string { return r.User }, nil)
 	n.Recoveries = noun(n, "recovery", func(Recovery) string { return "store" }, nil) // one at most
+	n.Lives = noun(n, "life", func(l Life) string { return l.ID }, nil)
+	n.Accepted = noun(n, "accepted", func(a Accepted) cluster.NodeID { return a.Node }, nil)
+	n.Speakers = noun(n, "speaker", func(s Speaker) cluster.NodeID { return s.Node }, nil)
 	return n
 }
 
@@ -65,6 +73,47 @@ type Recovery struct {
 	// Witnesses are nodes that have acted on what the store does not know any more: two at most, so that
 	// of any node there is another one that says the same.
 	Witnesses []cluster.NodeID `json:"witnesses"`
+}
+
+// A Life is one of the control service, from a start on. It began with the revision of its record, and the next one
+// began where it ended: the lives on record are the lineage of the store.
+type Life struct {
+	ID    string    `json:"id"`
+	Began time.Time `json:"began"`
+}
+
+// A Speaker is the process that was taken for a node last.
+type Speaker struct {
+	Node cluster.NodeID `json:"node"`
+	// Token is a hash of what it calls itself, and Seat where it is.
+	Token string `json:"token"`
+	Seat  string `json:"seat,omitempty"`
+}
+
+// Is reports whether a process that calls itself that, and is there, is the speaker, or was started in its place.
+func (s Speaker) Is(instance, seat string) bool {
+	return s.Token == hashOf(instance) || seat != "" && s.Seat == seat
+}
+
+// PutSpeaker sets the process that is taken for a node; of one that does not say who it is, none is known.
+func (tx *Tx) PutSpeaker(node cluster.NodeID, instance, seat string) {
+	if instance == "" {
+		tx.Speakers.Drop(node)
+		return
+	}
+	tx.Speakers.Put(Speaker{node, hashOf(instance), seat})
+}
+
+func hashOf(instance string) string {
+	sum := sha256.Sum256([]byte(instance))
+	return hex.EncodeToString(sum[:])
+}
+
+// Accepted is how far a node had been told of what the store does not know, when an operator accepted the records:
+// that it was told so says nothing new.
+type Accepted struct {
+	Node cluster.NodeID   `json:"node"`
+	Told cluster.Position `json:"told"`
 }
 
 // Recovering reports whether the store has gone back, and nobody has accepted that yet.

@@ -1,10 +1,6 @@
 package records
 
-import (
-	"time"
-
-	"github.com/drover/drover/cluster"
-)
+import "github.com/drover/drover/cluster"
 
 // A Tx is one write in the making: the tables of a model with changes.
 type Tx struct {
@@ -17,7 +13,6 @@ type Tx struct {
 
 	model  *Model
 	events []cluster.Event
-	start  time.Time
 
 	users  map[cluster.VolumeID]cluster.AppName // of applications in this write
 	opened map[cluster.VolumeID]cluster.MoveID  // moves that this write changed
@@ -63,9 +58,6 @@ func (tx *Tx) PutOwnership(o cluster.Ownership) bool {
 	Guard(tx.Guards, tx.Volumes, o.Volume)
 	return true
 }
-
-// Start makes it the write of a start of the service, so that the store's revision grows.
-func (tx *Tx) Start(at time.Time) { tx.start = at }
 
 // User returns the application that uses a volume.
 func (tx *Tx) User(id cluster.VolumeID) (cluster.Application, bool) {

@@ -25,7 +25,7 @@ func (w *Write) Register(n cluster.Node) error {
 	case was.Era != n.Era:
 		w.Tell(cluster.Event{Node: n.ID, Kind: "booted", Message: fmt.Sprintf("node %s was booted", cmp.Or(n.Name, string(n.ID)))})
 	}
-	n.Admitted = false // that is no part of the record
+	n.Admitted, n.Seat, n.Told = false, "", cluster.Position{} // that is no part of the record
 	w.Nodes.Put(n)
 	return nil
 }

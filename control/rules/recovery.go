@@ -31,6 +31,16 @@ func (w *Write) Suspect(witness cluster.NodeID, why string) {
 	w.Tell(cluster.Event{Kind: "store went back", Message: why + ": the records are older than what nodes have acted on; nothing is destroyed until an operator accepts them"})
 }
 
+// Place takes in where a node stands that registers, and reports whether the store has gone back since.
+func (w *Write) Place(n cluster.Node) (lost bool) {
+	if w.View.Knows(n.ID, n.Told) {
+		return false
+	}
+	w.Suspect(n.ID, fmt.Sprintf("%s has been told what the store does not know: revision %d in a life of the control service that has not got so far on record",
+		w.Node(n.ID), n.Told.Revision>>view.RevisionsPerWrite))
+	return true
+}
+
 // unaccepted refuses what would destroy something, while the store has gone back.
 func (w *Write) unaccepted() error {
 	if !w.Recovering() {
@@ -111,6 +121,11 @@ func (w *Write) Accept() error {
 	}
 	if !w.Recoveries.Drop("store") && !above {
 		return fmt.Errorf("%w: there is nothing to accept: the store has not gone back", cluster.ErrConflict)
+	}
+	for id, n := range w.View.Seen.Nodes {
+		if n.Lost != (cluster.Position{}) {
+			w.Accepted.Put(records.Accepted{Node: id, Told: n.Lost})
+		}
 	}
 	for v := range w.Volumes.All() {
 		o, above := w.claimed(v.ID)

@@ -36,6 +36,8 @@ func (w *Write) RemoveNode(node string, r wire.RemovalRequest) (wire.Removal, er
 		return wire.Removal{}, err
 	}
 	w.Nodes.Drop(id)
+	w.Accepted.Drop(id)
+	w.Speakers.Drop(id)
 	w.Removed.Put(cluster.RemovedNode{ID: id, Name: gone.Name, Address: gone.Address, At: w.View.Wall, By: w.caller(), Replacement: rm.to})
 	rm.everything()
 	if r.Confirmed && rm.to != "" && len(rm.out.Lost) > 0 && !r.Leave {

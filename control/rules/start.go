@@ -1,11 +1,26 @@
 package rules
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
 
-// Start writes down that the service starts. Of what an earlier one left to wait for, nothing lies further
-// ahead than this one would wait, or was done later than now: the host's clock may have been set back since.
-func (w *Write) Start() {
-	w.Tx.Start(w.View.Now)
+	"github.com/drover/drover/control/records"
+)
+
+// keptLives is how many lives of the service are on record. It is a number, rather than those that a node may yet
+// speak of, since that would be a write for each node and life; of nodes that were away for longer see View.Knows.
+const keptLives = 1000
+
+// Start writes down that a life of the service begins. Of what an earlier one left to wait for, nothing lies
+// further ahead than this one would wait, or was done later than now: the host's clock may have been set back since.
+func (w *Write) Start(life string) {
+	w.Lives.Put(records.Life{ID: life, Began: w.View.Wall})
+	ids := w.View.Model.Lives.IDs()
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Compare(w.Lives.Written(a), w.Lives.Written(b)) })
+	for _, id := range ids[:max(len(ids)+1-keptLives, 0)] {
+		w.Lives.Drop(id)
+	}
 	timing := w.View.Timing
 	for id := range w.View.Model.Index.Open {
 		m, open := w.OpenMove(id)

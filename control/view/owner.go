@@ -11,10 +11,14 @@ import (
 	"github.com/drover/drover/control/records"
 )
 
-// Created reports whether the owner has reported its copy for the first time.
+// Created reports whether the owner has reported its copy for the first time, or that it has had one.
 func (v View) Created(o cluster.Ownership) bool {
 	if o.Created {
 		return false
+	}
+	n := v.Seen.Nodes[o.Owner]
+	if n != nil && n.State != nil && slices.Contains(n.State.Made, o.Volume) {
+		return true
 	}
 	c, ok := v.Copies(o.Volume)[o.Owner]
 	return ok && c.Epoch == o.Epoch

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -35,6 +36,8 @@ type Node struct {
 	Joined cluster.Revision
 	// Told is the revision of the newest assignment of which it has said that its State was still right.
 	Told cluster.Revision
+	// Lost is where it stood when it registered, if the store does not know that.
+	Lost cluster.Position
 	// Rival is the other one, if two agents speak as this node; empty: none does.
 	Rival string
 	// State is the newest report, nil if unknown.
@@ -132,8 +135,10 @@ func Differences(was, is *cluster.NodeState) (records.Set[cluster.VolumeID], rec
 	if is.VolumesUnknown != "" {
 		was, is = &cluster.NodeState{Applications: was.Applications}, &cluster.NodeState{Applications: is.Applications}
 	}
+	id := func(id cluster.VolumeID) cluster.VolumeID { return id }
 	volumes := differing(was.Volumes, is.Volumes, func(v cluster.Copy) cluster.VolumeID { return v.Volume })
 	apps := differing(was.Applications, is.Applications, func(a cluster.Instance) cluster.AppName { return a.Name })
+	maps.Copy(volumes, differing(was.Made, is.Made, id))
 	return volumes, apps
 }
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -106,5 +107,33 @@ func TestWhatManyAreToldIsEncodedOnce(t *testing.T) {
 	}
 	if own, err := c.With(cluster.Assignment{Node: "a"}).JSON(); err != nil || string(own) == string(one) {
 		t.Errorf("a node is told what is another's: %s, %v", own, err)
+	}
+}
+
+// TestWhoDoesNotKnowOfLives goes on: neither a service nor an agent of an earlier version says of any.
+func TestWhoDoesNotKnowOfLives(t *testing.T) {
+	var told AssignmentChanges
+	if err := json.Unmarshal([]byte(`{"revision": 7, "node": "a"}`), &told); err != nil {
+		t.Fatal(err)
+	}
+	if at := told.Position(); at != (cluster.Position{Revision: 7}) {
+		t.Errorf("an earlier service gave an assignment at %+v", at)
+	}
+	text, err := json.Marshal(cluster.Node{ID: "a"})
+	if err != nil || strings.Contains(string(text), "told") {
+		t.Errorf("a node that was told nothing registers with %s, %v", text, err)
+	}
+	text, err = json.Marshal(cluster.Node{ID: "a", Told: cluster.Position{Life: "one", Revision: 7}})
+	var n cluster.Node
+	if err == nil {
+		err = json.Unmarshal(text, &n)
+	}
+	if err != nil || n.Told != (cluster.Position{Life: "one", Revision: 7}) {
+		t.Errorf("%s was read as %+v, %v", text, n.Told, err)
+	}
+	whole, err := AssignmentChanges{Since: 7, Same: true, Assignment: cluster.Assignment{Revision: 8}}.Onto(
+		cluster.Assignment{Revision: 7, Life: "one"})
+	if err != nil || whole.Position() != (cluster.Position{Life: "one", Revision: 8}) {
+		t.Errorf("after changes a node is at %+v, %v", whole.Position(), err)
 	}
 }

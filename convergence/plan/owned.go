@@ -72,7 +72,7 @@ func (d *differ) appear(lane string, owned cluster.OwnedVolume) bool {
 	switch {
 	case removed:
 		d.add(lane, Step{Kind: RestoreVolume, Volume: v.ID, Epoch: record.Epoch, Reason: "it was undeleted"})
-	case record.Created || record.Epoch != 1:
+	case record.Created || record.Epoch != 1 || d.seen.made(v.ID):
 		d.lost(lane, v, fmt.Sprintf("this node owns volume %s (epoch %d) but has no copy of it", called(v), record.Epoch), "")
 		return false
 	default:
@@ -80,6 +80,23 @@ func (d *differ) appear(lane string, owned cluster.OwnedVolume) bool {
 			Labels: labels(owned), Reason: "it is new and placed here" + origin(v.Origin)})
 	}
 	return true
+}
+
+func (o Observed) made(id cluster.VolumeID) bool {
+	_, made := slices.BinarySearch(o.Made, id)
+	return made
+}
+
+// Misses returns which of the volumes that the node owns were here before, and are not now.
+func (o Observed) Misses(owned []cluster.OwnedVolume) []cluster.VolumeID {
+	var missed []cluster.VolumeID
+	for _, v := range owned {
+		id := v.Volume.ID
+		if o.made(id) && !slices.ContainsFunc(o.Copies, func(c cluster.Copy) bool { return c.Volume == id }) {
+			missed = append(missed, id)
+		}
+	}
+	return missed
 }
 
 // lost is a conflict about a copy that is not there, or not to be used, whether it is open or not. Mend is

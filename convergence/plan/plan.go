@@ -137,6 +137,8 @@ type Observed struct {
 	// Trash holds the copies that were removed. It may be left out if no volume that this node owns
 	// lacks its copy.
 	Trash []cluster.Copy
+	// Made are volumes that were here before, sorted, whatever the record says.
+	Made []cluster.VolumeID
 	// VolumesUnknown says why there is no telling which copies there are; then nothing is done to
 	// volumes, nor to what uses them.
 	VolumesUnknown string

@@ -174,7 +174,7 @@ func (h *host) start() {
 	backend := storage{h.disk, l}
 	l.agent = &convergence.Agent{
 		Node: cluster.Node{ID: h.id, Name: string(h.id), Address: h.address, TransferAddress: h.address + ":4524", TransferKey: "key of " + string(h.id),
-			Era: fmt.Sprint("era ", h.eras, " of ", h.name), Backend: "mem", Runtime: "mem", Capabilities: volume.Capabilities(h.disk), Version: "sim"},
+			Era: fmt.Sprint("era ", h.eras, " of ", h.name), Seat: fmt.Sprint(h.name, " in era ", h.eras), Backend: "mem", Runtime: "mem", Capabilities: volume.Capabilities(h.disk), Version: "sim"},
 		Backend: backend, Runtime: applications{h.apps, l}, Transport: carrier{l}, Control: link{l}, Routes: h.proxy,
 		Dir: h.dir, Log: quiet, Engine: h, Handoff: h.handoff, Clock: h.clock.now, TrashGrace: trashGrace,
 	}
