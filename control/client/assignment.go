@@ -39,13 +39,8 @@ func (t *told) remember(assignment cluster.Assignment) {
 // what has changed; what is returned is all of it, and must not be changed.
 func (c *Client) Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (assignment cluster.Assignment, changed bool, err error) {
 	earlier, known := c.told.at(node, since)
-	query := poll(uint64(since), wait)
-	if known {
-		query.Set("changes", "true")
-	}
-	var changes wire.AssignmentChanges
-	header, err := c.do(ctx, request{method: http.MethodGet, path: path(wire.PathNodeAssignment, string(node)), query: query, wait: wait}, &changes)
-	if err != nil || header == nil {
+	changes, changed, err := c.poll(ctx, node, since, known, wait)
+	if err != nil || !changed {
 		return cluster.Assignment{}, false, err
 	}
 	if assignment, err = changes.Onto(earlier); err != nil {
@@ -53,4 +48,18 @@ func (c *Client) Assignment(ctx context.Context, node cluster.NodeID, since clus
 	}
 	c.told.remember(assignment)
 	return assignment, true, nil
+}
+
+// AssignmentChanges is Assignment for a caller that remembers the one of revision since by itself.
+func (c *Client) AssignmentChanges(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (changes wire.AssignmentChanges, changed bool, err error) {
+	return c.poll(ctx, node, since, since != 0, wait)
+}
+
+func (c *Client) poll(ctx context.Context, node cluster.NodeID, since cluster.Revision, known bool, wait time.Duration) (changes wire.AssignmentChanges, changed bool, err error) {
+	query := poll(uint64(since), wait)
+	if known {
+		query.Set("changes", "true")
+	}
+	header, err := c.do(ctx, request{method: http.MethodGet, path: path(wire.PathNodeAssignment, string(node)), query: query, wait: wait}, &changes)
+	return changes, header != nil, err
 }

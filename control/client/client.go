@@ -38,12 +38,14 @@ import (
 // patience is how long a request may take beside the time that it asks the service to wait.
 const patience = 15 * time.Second
 
-// Options are what a Client needs. Both fields must be set.
+// Options are what a Client needs. Address and TLS must be set.
 type Options struct {
 	// Address is the host:port of the control service.
 	Address string
 	// TLS proves who the caller is and verifies the service: see pki.ClientTLS.
 	TLS *tls.Config
+	// Dial reaches the address; nil: over TCP, noticing hosts that vanish.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // A Client calls one control service. All methods may be called concurrently. A process that speaks as a
@@ -67,11 +69,14 @@ func New(o Options) *Client {
 		// A host that vanished is noticed while a long poll is open, not when it ends.
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}
+	if o.Dial == nil {
+		o.Dial = dialer.DialContext
+	}
 	return &Client{
 		address: o.Address, instance: cluster.NewUUID(),
 		http: &http.Client{
 			Transport: &http.Transport{
-				DialContext:         dialer.DialContext,
+				DialContext:         o.Dial,
 				TLSClientConfig:     o.TLS.Clone(),
 				TLSHandshakeTimeout: 5 * time.Second,
 				Protocols:           protocols,
