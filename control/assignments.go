@@ -55,7 +55,7 @@ func (s *Service) tell(ctx context.Context, node cluster.NodeID, since cluster.R
 		if n := s.sessions[node]; asked && n != nil && n.instance == poll && n.polls > 0 {
 			n.polls--
 			n.answered = time.Time{}
-			if !errors.Is(ctx.Err(), context.Canceled) {
+			if !errors.Is(context.Cause(ctx), context.Canceled) {
 				n.answered = s.clock.now()
 			}
 		}

@@ -56,10 +56,18 @@ func (c *Client) AssignmentChanges(ctx context.Context, node cluster.NodeID, sin
 }
 
 func (c *Client) poll(ctx context.Context, node cluster.NodeID, since cluster.Revision, known bool, wait time.Duration) (changes wire.AssignmentChanges, changed bool, err error) {
-	query := poll(uint64(since), wait)
-	if known {
-		query.Set("changes", "true")
+	r := request{method: http.MethodGet, path: path(wire.PathNodeAssignment, string(node)), wait: wait, heart: &c.heart}
+	if r.beats = c.heart.poll(node, wait); r.beats != nil {
+		defer r.beats.Close()
+		r.wait += beatMargin // the end of the body ends the wait
 	}
-	header, err := c.do(ctx, request{method: http.MethodGet, path: path(wire.PathNodeAssignment, string(node)), query: query, wait: wait}, &changes)
+	r.query = poll(uint64(since), r.wait)
+	if known {
+		r.query.Set("changes", "true")
+	}
+	header, err := c.do(ctx, r, &changes)
+	if err != nil {
+		c.heart.stop()
+	}
 	return changes, header != nil, err
 }

@@ -55,6 +55,7 @@ type Client struct {
 	instance string
 	http     *http.Client
 	told     told
+	heart    heart
 }
 
 // New returns a client. It connects when it is first used.
@@ -114,6 +115,8 @@ type request struct {
 	ifMatch      cluster.Revision // zero: none
 	body         any              // nil: none
 	wait         time.Duration    // how long the service may wait before it answers
+	beats        *beats           // nil: none
+	heart        *heart           // unless nil, is told whether the service takes beats
 }
 
 // path fills the parameters of a path of package wire, in their order.
@@ -171,6 +174,12 @@ func (c *Client) do(ctx context.Context, r request, into any) (http.Header, erro
 		return nil, c.unreachable(ctx, err)
 	}
 	defer response.Body.Close()
+	if r.heart != nil {
+		r.heart.takes(response.Header.Get(wire.HeaderBeats) != "")
+	}
+	if r.beats != nil {
+		r.beats.Close()
+	}
 	text, err := io.ReadAll(response.Body)
 	switch {
 	case err != nil:
@@ -216,6 +225,10 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 	}
 	if body != nil {
 		q.Header.Set("Content-Type", "application/json")
+	}
+	if r.beats != nil {
+		q.Body, q.ContentLength, q.TransferEncoding = r.beats, -1, []string{"chunked"}
+		q.Header.Set(wire.HeaderBeats, "true")
 	}
 	q.Header.Set(wire.HeaderInstance, c.instance)
 	if r.ifMatch != 0 {
