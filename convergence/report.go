@@ -42,6 +42,7 @@ func (a *Agent) reportChanges(ctx context.Context) error {
 				a.Log.Debug("the state was not reported", "error", err)
 			}
 			sent = ""
+			a.reports(0, 0) // what was reported before does not hold any more, and no heartbeat says that it does
 			if sleep.For(ctx, sleep.Reconnect(string(a.Node.ID), 3)) == nil {
 				a.report.send()
 			}

@@ -35,7 +35,8 @@ func (t *told) remember(assignment cluster.Assignment) {
 }
 
 // Assignment returns the assignment of the caller's own node once it has another revision than since. When
-// it still has that one after the wait (at most a minute), changed is false. Who asks again and again is sent
+// it still has that one after the wait (at most a minute, and half of one at least if heartbeats go with it), changed
+// is false. Who asks again and again is sent
 // what has changed; what is returned is all of it, and must not be changed.
 func (c *Client) Assignment(ctx context.Context, node cluster.NodeID, since cluster.Revision, wait time.Duration) (assignment cluster.Assignment, changed bool, err error) {
 	earlier, known := c.told.at(node, since)
@@ -56,10 +57,9 @@ func (c *Client) AssignmentChanges(ctx context.Context, node cluster.NodeID, sin
 }
 
 func (c *Client) poll(ctx context.Context, node cluster.NodeID, since cluster.Revision, known bool, wait time.Duration) (changes wire.AssignmentChanges, changed bool, err error) {
-	r := request{method: http.MethodGet, path: path(wire.PathNodeAssignment, string(node)), wait: wait, heart: &c.heart}
-	if r.beats = c.heart.poll(node, wait); r.beats != nil {
+	r := request{method: http.MethodGet, path: path(wire.PathNodeAssignment, string(node)), heart: &c.heart}
+	if r.beats, r.wait = c.heart.poll(node, wait); r.beats != nil {
 		defer r.beats.Close()
-		r.wait += beatMargin // the end of the body ends the wait
 	}
 	r.query = poll(uint64(since), r.wait)
 	if known {

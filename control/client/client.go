@@ -79,7 +79,7 @@ func New(o Options) *Client {
 			Transport: &http.Transport{
 				DialContext:         o.Dial,
 				TLSClientConfig:     o.TLS.Clone(),
-				TLSHandshakeTimeout: 5 * time.Second,
+				TLSHandshakeTimeout: 10 * time.Second, // many may come at once
 				Protocols:           protocols,
 				MaxIdleConnsPerHost: 8,
 				IdleConnTimeout:     time.Minute,

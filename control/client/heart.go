@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"sync"
@@ -9,6 +10,10 @@ import (
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/wire"
 )
+
+// beatWait is how long a poll lasts at least in which heartbeats go: by them, and not by its coming again, the service
+// knows that who polls is there.
+const beatWait = 30 * time.Second
 
 // beatMargin is by how much longer a service may wait than a poll with heartbeats is to last: the client ends it.
 const beatMargin = 5 * time.Second
@@ -20,16 +25,18 @@ type heart struct {
 	node  cluster.NodeID // whose polls take heartbeats; empty: nobody's, as far as that is known
 	asked cluster.NodeID // who polled last
 	next  chan wire.Heartbeat
+	wait  time.Duration // how long a poll that takes them lasts at least; zero: beatWait
 }
 
-// poll returns the body of a poll; nil: it has none.
-func (h *heart) poll(node cluster.NodeID, wait time.Duration) *beats {
+// poll returns the body of a poll, and how long the service may wait; nil: it has none.
+func (h *heart) poll(node cluster.NodeID, wait time.Duration) (*beats, time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.asked = node; h.node != node {
-		return nil
+		return nil, wait
 	}
-	return &beats{next: h.next, limit: time.NewTimer(wait), ended: make(chan struct{})}
+	wait = max(wait, cmp.Or(h.wait, beatWait))
+	return &beats{next: h.next, limit: time.NewTimer(wait), ended: make(chan struct{})}, wait + beatMargin // the end of the body ends the wait
 }
 
 // takes notes whether the service that has answered a poll takes heartbeats in the next one.

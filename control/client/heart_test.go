@@ -122,6 +122,7 @@ func certificates(t *testing.T) (dir, node string) {
 // begin registers the node and reports, and returns the revision of its first assignment.
 func begin(t *testing.T, agent *client.Client) cluster.Revision {
 	t.Helper()
+	agent.WaitWithHeartbeats(100 * time.Millisecond)
 	if err := agent.Register(t.Context(), cluster.Node{ID: apitest.NodeA, Name: "a", Address: "127.0.0.1", Era: "e"}); err != nil {
 		t.Fatal(err)
 	}
