@@ -25,6 +25,7 @@ func (a *Agent) watch(ctx context.Context) error {
 			continue
 		}
 		registered = false
+		a.reports(0, 0) // who answers next may not know what was reported
 		failures++
 		switch {
 		case errors.Is(err, cluster.ErrRemoved):

@@ -90,7 +90,7 @@ func (a *api) assignment(c *gin.Context, who pki.Identity) (reply, error) {
 	if err != nil || !changed {
 		return notModified, err
 	}
-	text, err := answer.JSON()
+	text, err := answer.Without(c.Query("have")).JSON()
 	c.Header("Content-Type", "application/json")
 	return reply{text: text, revision: answer.Revision}, err
 }

@@ -205,6 +205,7 @@ func (a *api) write(c *gin.Context, r reply) {
 		return
 	}
 	if r.empty() {
+		a.deadlines(c).write() // it may have waited for longer than a client may take to read
 		c.Status(r.status)
 		c.Writer.WriteHeaderNow()
 		return

@@ -32,7 +32,7 @@ type heart struct {
 func (h *heart) poll(node cluster.NodeID, wait time.Duration) (*beats, time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.asked = node; h.node != node {
+	if h.asked = node; h.node != node || wait == 0 {
 		return nil, wait
 	}
 	wait = max(wait, cmp.Or(h.wait, beatWait))

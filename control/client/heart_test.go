@@ -292,3 +292,17 @@ func TestASilentBodyIsSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAWaitMayTakeLongerThanAClientMay: what bounds how long a client may take to read does not bound the wait.
+func TestAWaitMayTakeLongerThanAClientMay(t *testing.T) {
+	service := apitest.NewService()
+	server := apitest.Serve(t, service, api.Options{Patience: time.Second})
+	agent := open(t, server.Address, server.NodeCertificates(apitest.NodeA), pki.Node)
+	agent.WaitWithHeartbeats(time.Second)
+	service.Set(func(w *apitest.World) { w.Assignment.Revision = 7 })
+	for range 2 {
+		if _, changed, err := agent.Assignment(t.Context(), apitest.NodeA, 7, 1500*time.Millisecond); changed || err != nil {
+			t.Errorf("nothing changed, but: %t, %v", changed, err)
+		}
+	}
+}

@@ -54,6 +54,8 @@ const (
 	// does not say how often it reports.
 	// With "changes=true" the answer is an AssignmentChanges from "since"; a service of an earlier version gives
 	// the whole assignment all the same.
+	// "have" is the Digest of what the agent has of routes, nodes and keys, from whichever life of the service: if
+	// these are as they are, they are not sent.
 	// A request with HeaderBeats brings Heartbeats, JSON on a line each, as a body that lasts as long as the
 	// poll: each counts as one of PathNodeHeartbeat, and one that is refused ends the poll with that error. The
 	// end of the body ends the wait. A service that takes them says so in HeaderBeats of each answer; one of an

@@ -64,6 +64,9 @@ func (a *agent) watch(ctx context.Context) {
 		registered = false
 		failures++
 		a.up.Store(false)
+		a.mu.Lock()
+		a.reported = wire.Heartbeat{}
+		a.mu.Unlock()
 		a.ship.failed(ctx, err)
 		_ = sleep.For(ctx, sleep.Reconnect(string(nodeID(a.n)), failures))
 	}
@@ -78,7 +81,12 @@ func (a *agent) poll(ctx context.Context, registered *bool) error {
 		*registered, since = true, 0
 		a.reportAnew()
 	}
-	changes, changed, err := a.control.AssignmentChanges(ctx, nodeID(a.n), since, pollWait)
+	have := ""
+	if since == 0 {
+		a.told = a.ship.library.read(ctx, a.told, a == a.ship.agents[0])
+		have = a.told.digest()
+	}
+	changes, changed, err := a.control.AssignmentChanges(ctx, nodeID(a.n), since, have, pollWait)
 	if err != nil || !changed {
 		return err
 	}
@@ -147,6 +155,9 @@ func (a *agent) report(ctx context.Context) {
 		a.mu.Unlock()
 		if err := a.control.Report(ctx, now); err != nil {
 			failures++
+			a.mu.Lock()
+			a.reported = wire.Heartbeat{}
+			a.mu.Unlock()
 			a.ship.failed(ctx, err)
 			_ = sleep.For(ctx, sleep.Reconnect(string(nodeID(a.n)), failures))
 			a.reportAnew()

@@ -52,7 +52,7 @@ func runAgents() int {
 	if err == nil {
 		err = json.Unmarshal(line, &c)
 	}
-	s := &ship{probes: map[string]time.Time{}}
+	s := &ship{probes: map[string]time.Time{}, library: library{found: make(chan struct{})}}
 	if err == nil {
 		err = s.board(c)
 	}
@@ -200,7 +200,18 @@ func (c counted) Write(p []byte) (int, error) {
 }
 
 // A told is what all nodes are told, at one revision.
-type told struct{ assignment cluster.Assignment }
+type told struct {
+	assignment cluster.Assignment
+	named      func() string
+}
+
+// digest is its wire.Digest; empty for nothing.
+func (t *told) digest() string {
+	if t == nil {
+		return ""
+	}
+	return t.named()
+}
 
 func (t *told) leadsTo(want cluster.Route) bool {
 	if t == nil {
@@ -213,8 +224,24 @@ func (t *told) leadsTo(want cluster.Route) bool {
 // A library has what all nodes are told once for all agents of a process: ten thousand times ten thousand routes
 // have room in a cluster, and not in one machine.
 type library struct {
-	mu sync.Mutex
-	at map[cluster.Revision]*told
+	mu    sync.Mutex
+	at    map[cluster.Revision]*told
+	first *told
+	found chan struct{} // closed when first is there
+}
+
+// read returns what an agent has that asks for everything: what it knows, or, at its start, what is on its disk. Of
+// the first one that is nothing; the others have what that was told.
+func (l *library) read(ctx context.Context, known *told, first bool) *told {
+	if known != nil || first {
+		return known
+	}
+	select {
+	case <-l.found:
+		return l.first
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // onto returns what an agent knows after changes.
@@ -234,7 +261,12 @@ func (l *library) onto(known *told, c wire.AssignmentChanges) (*told, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &told{cluster.Assignment{Revision: c.Revision, Routes: whole.Routes, Nodes: whole.Nodes, Keys: whole.Keys}}
+	t := &told{assignment: cluster.Assignment{Revision: c.Revision, Routes: whole.Routes, Nodes: whole.Nodes, Keys: whole.Keys}}
+	t.named = sync.OnceValue(func() string { return wire.Digest(t.assignment) })
+	if l.first == nil {
+		l.first = t
+		close(l.found)
+	}
 	if len(l.at) > 1000 || l.at == nil {
 		l.at = map[cluster.Revision]*told{}
 	}
