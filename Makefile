@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo dev test test-unit torture sim mutants test-cluster test-hosts test-zfs test-guest test-vm hosts zfs-hosts bench soak fuzz lint
+.PHONY: help build demo dev test test-unit torture sim mutants test-cluster test-hosts test-zfs test-guest test-vm hosts zfs-hosts bench scale soak fuzz lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ zfs-hosts: build ## three virtual hosts with ZFS to play with (needs root)
 
 bench: build ## measure beside peers; prints a table and leaves bench.json
 	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) run ./test/bench
+
+AGENTS ?= 10000
+scale: build ## measure the control service with AGENTS (10000) simulated agents and ten times as many volumes
+	$(GO) run ./test/scale -binary $(BIN) -agents $(AGENTS)
 
 SOAK ?= 10m
 soak: build ## move a database for SOAK (10m) while processes are killed at random

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/drover/drover/cluster"
@@ -24,6 +25,7 @@ type shared struct {
 	// whole is all of it, and changes are what changed since a revision, each once somebody has asked for it
 	// as it is now.
 	whole   *cluster.Assignment
+	digest  func() string // of whole
 	changes map[cluster.Revision]wire.AssignmentChanges
 }
 
@@ -55,7 +57,7 @@ func (s *Service) tell(ctx context.Context, node cluster.NodeID, since cluster.R
 		if n := s.sessions[node]; asked && n != nil && n.instance == poll && n.polls > 0 {
 			n.polls--
 			n.answered = time.Time{}
-			if !errors.Is(ctx.Err(), context.Canceled) {
+			if !errors.Is(context.Cause(ctx), context.Canceled) {
 				n.answered = s.clock.now()
 			}
 		}
@@ -137,6 +139,8 @@ func (s *Service) assignment(n *session) cluster.Assignment {
 			Nodes:  slices.AppendSeq([]cluster.Node{}, s.model.Nodes.All()),
 			Keys:   slices.Collect(s.model.Keys.All()),
 		}
+		whole := *s.shared.whole
+		s.shared.digest = sync.OnceValue(func() string { return wire.Digest(whole) })
 	}
 	assignment := s.own(n)
 	assignment.Routes, assignment.Nodes, assignment.Keys = s.shared.whole.Routes, s.shared.whole.Nodes, s.shared.whole.Keys
@@ -147,7 +151,8 @@ func (s *Service) assignment(n *session) cluster.Assignment {
 // this life of the service has given the node last. The caller holds mu.
 func (s *Service) changes(n *session, since cluster.Revision) wire.AssignmentChanges {
 	if since != n.given || since < max(s.shared.routes.from, s.shared.nodes.from, s.shared.keys.from) {
-		return wire.AssignmentChanges{Assignment: s.assignment(n)}
+		assignment := s.assignment(n)
+		return wire.AssignmentChanges{Assignment: assignment}.Named(s.shared.digest)
 	}
 	since = max(s.shared.routes.last(since), s.shared.nodes.last(since), s.shared.keys.last(since))
 	c, made := s.shared.changes[since]

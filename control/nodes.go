@@ -201,6 +201,9 @@ func (s *Service) Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Hea
 		return fmt.Errorf("heartbeat of node %s: %w", node, err)
 	}
 	n.Heard = s.clock.now()
+	if b.Polling && n.polls > 0 {
+		n.Asked = n.Heard
+	}
 	if n.State.Sequence == b.Sequence {
 		n.Told = max(n.Told, b.Told)
 	}

@@ -33,7 +33,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		err := g.follow(ctx)
 		failures++
 		g.Log.Warn("the control service is away; the routes stay as they are", "error", err)
-		_ = sleep.For(ctx, reconnectDelay(g.Node.ID, failures))
+		_ = sleep.For(ctx, sleep.Reconnect(string(g.Node.ID), failures))
 	}
 	return nil
 }

@@ -42,7 +42,8 @@ func (a *Agent) reportChanges(ctx context.Context) error {
 				a.Log.Debug("the state was not reported", "error", err)
 			}
 			sent = ""
-			if sleep.For(ctx, reconnectDelay(a.Node.ID, 3)) == nil {
+			a.reports(0, 0) // what was reported before does not hold any more, and no heartbeat says that it does
+			if sleep.For(ctx, sleep.Reconnect(string(a.Node.ID), 3)) == nil {
 				a.report.send()
 			}
 			continue
@@ -66,7 +67,7 @@ const heartbeat = 5 * time.Second
 // beat says, again and again, that the last report still holds. It does not look whether that is so, which
 // may take a while on a busy host: a report says it when it does not.
 func (a *Agent) beat(ctx context.Context) error {
-	_ = sleep.For(ctx, reconnectDelay(a.Node.ID, 10)) // agents that started at once do not beat at once
+	_ = sleep.For(ctx, sleep.Reconnect(string(a.Node.ID), 10)) // agents that started at once do not beat at once
 	for sleep.For(ctx, heartbeat) == nil {
 		a.mu.Lock()
 		last := a.told.reported

@@ -112,6 +112,36 @@ func TestANodeThatHasNothingToSaySaysSo(t *testing.T) {
 	})
 }
 
+// TestWhatCannotBeSaidIsNotSaidToHold: a node of which a report does not arrive is not in touch by what it said before.
+func TestWhatCannotBeSaidIsNotSaidToHold(t *testing.T) {
+	a, _ := newVolumeAgent(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := &service{}
+		a.Control, a.Runtime = s, aloneHost{}
+		a.report = make(signal, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		go a.reportChanges(ctx)
+		go a.beat(ctx)
+		a.report.send()
+		time.Sleep(3 * heartbeat)
+		s.away.Store(true)
+		a.reportAnew()
+		synctest.Wait()
+		_, before := s.heard()
+		time.Sleep(3 * heartbeat)
+		if _, beats := s.heard(); len(before) == 0 || len(beats) != len(before) {
+			t.Errorf("%d heartbeats before a report failed, %d after", len(before), len(beats))
+		}
+		s.away.Store(false)
+		time.Sleep(3 * heartbeat)
+		if reports, beats := s.heard(); len(beats) == len(before) || beats[len(beats)-1] != reports[len(reports)-1].Sequence {
+			t.Errorf("heartbeats of %v after the reports %+v", beats, reports)
+		}
+		stop()
+		synctest.Wait()
+	})
+}
+
 // TestAStateIsReportedWhenItChanges, and again to a control service that was away.
 func TestAStateIsReportedWhenItChanges(t *testing.T) {
 	a, h := newVolumeAgent(t)

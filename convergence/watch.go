@@ -3,8 +3,6 @@ package convergence
 import (
 	"context"
 	"errors"
-	"fmt"
-	"hash/fnv"
 	"reflect"
 	"time"
 
@@ -27,6 +25,7 @@ func (a *Agent) watch(ctx context.Context) error {
 			continue
 		}
 		registered = false
+		a.reports(0, 0) // who answers next may not know what was reported
 		failures++
 		switch {
 		case errors.Is(err, cluster.ErrRemoved):
@@ -36,7 +35,7 @@ func (a *Agent) watch(ctx context.Context) error {
 		case failures == 1:
 			a.Log.Warn("the control service refuses this node", "error", err)
 		}
-		if sleep.For(ctx, reconnectDelay(a.Node.ID, failures)) != nil {
+		if sleep.For(ctx, sleep.Reconnect(string(a.Node.ID), failures)) != nil {
 			break
 		}
 	}
@@ -54,15 +53,6 @@ func (a *Agent) expelled(err error) {
 	a.setAssignment(cluster.Assignment{Revision: last.Revision, Life: last.Life, Node: a.Node.ID, Removed: true, Nodes: last.Nodes})
 	a.keep.send()
 	a.standing.told()
-}
-
-// reconnectDelay grows with the failures. It is another one for each node, so that a restarted control
-// service is not met by every agent at once; it is no dice, so that a run can be run again.
-func reconnectDelay(node cluster.NodeID, failures int) time.Duration {
-	most := min(50*time.Millisecond<<min(failures, 6), 2*time.Second)
-	own := fnv.New32a()
-	fmt.Fprint(own, node, failures)
-	return most/2 + time.Duration(own.Sum32())%(most/2)
 }
 
 func (a *Agent) poll(ctx context.Context, registered *bool) error {

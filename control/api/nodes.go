@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gin-gonic/gin"
@@ -72,15 +73,24 @@ func (a *api) assignment(c *gin.Context, who pki.Identity) (reply, error) {
 	if c.Query("changes") != "true" {
 		ask = a.wholeAssignment
 	}
+	ctx, end := a.beats(c, who)
+	defer end(nil)
 	var answer wire.AssignmentChanges
-	changed, err := p.run(c.Request.Context(), func(ctx context.Context) (err error) {
+	changed, err := p.run(ctx, func(ctx context.Context) (err error) {
 		answer, err = ask(ctx, who.NodeID(), cluster.Revision(p.since))
 		return err
 	})
+	switch why := context.Cause(ctx); {
+	case err == nil || why == nil:
+	case errors.Is(why, errEnough):
+		err = nil
+	default:
+		err = why
+	}
 	if err != nil || !changed {
 		return notModified, err
 	}
-	text, err := answer.JSON()
+	text, err := answer.Without(c.Query("have")).JSON()
 	c.Header("Content-Type", "application/json")
 	return reply{text: text, revision: answer.Revision}, err
 }

@@ -94,6 +94,7 @@ func (a *api) serve(r route) gin.HandlerFunc {
 			t.rest()
 		}
 		a.write(c, answer)
+		finishBeats(c)
 		a.log().LogAttrs(c.Request.Context(), slog.LevelDebug, "request",
 			slog.String("method", c.Request.Method), slog.String("path", c.Request.URL.Path), slog.String("who", who.String()),
 			slog.Int("status", c.Writer.Status()), slog.Duration("took", time.Since(started)),
@@ -204,6 +205,7 @@ func (a *api) write(c *gin.Context, r reply) {
 		return
 	}
 	if r.empty() {
+		a.deadlines(c).write() // it may have waited for longer than a client may take to read
 		c.Status(r.status)
 		c.Writer.WriteHeaderNow()
 		return

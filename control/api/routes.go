@@ -47,7 +47,7 @@ func (a *api) droverRoutes() []route {
 		{method: del, path: wire.PathRemovedNode, access: users, handle: a.readmitNode},
 		{method: put, path: wire.PathNodeState, access: itself, handle: a.report},
 		{method: post, path: wire.PathNodeHeartbeat, access: itself, handle: a.heartbeat},
-		{method: get, path: wire.PathNodeAssignment, access: itself, handle: a.assignment},
+		{method: get, path: wire.PathNodeAssignment, access: itself, handle: a.assignment, streams: true},
 		{method: post, path: wire.PathNodeEvents, access: itself, handle: a.record},
 		{method: get, path: wire.PathLogs, access: users, handle: a.logs},
 		{method: post, path: wire.PathNodeLogs, access: itself, handle: a.answerLogs, streams: true},

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,13 +105,96 @@ func TestAnAgentKnowsAllAndIsSentWhatChanged(t *testing.T) {
 				t.Error("what it was told before was changed")
 			}
 			asked.changes = 0
-			next(agent, first.Revision, 3) // which it does not have any more
-			third := next(agent, 0, 3)
+			third := next(agent, first.Revision, 3) // which it does not have any more
 			if third.Revision != second.Revision || asked.changes != 0 {
 				t.Errorf("who does not know what it was told asked for changes; revision %d", third.Revision)
 			}
 		})
 	}
+}
+
+// TestARestartCostsLittle: an agent that has the routes, nodes and keys from an earlier life of the service is told
+// its own part alone, unless one of them has changed.
+func TestARestartCostsLittle(t *testing.T) {
+	store := mem.New()
+	start := func() *control.Service {
+		t.Helper()
+		service, err := control.Open(t.Context(), store, control.Options{Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return service
+	}
+	service := &lives{start()}
+	server := apitest.Serve(t, service, api.Options{})
+	received := new(atomic.Int64)
+	config, err := pki.ClientTLS(server.NodeCertificates(apitest.NodeA), pki.Node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sites := func(to int) {
+		t.Helper()
+		if _, err := service.Edit(t.Context(), func(c *cluster.Configuration) error {
+			for i := range to {
+				name := cluster.AppName(fmt.Sprint("site", i))
+				c.Applications[name] = cluster.Application{Name: name, Image: "nginx", Node: apitest.NodeB, Ports: []cluster.Port{{Internal: 80, External: 8000 + i}}}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	agent := client.New(client.Options{Address: server.Address, TLS: config, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		return counting{c, received}, err
+	}})
+	defer agent.Close()
+	ask := func(routes int) int64 {
+		t.Helper()
+		if err := agent.Register(t.Context(), cluster.Node{ID: apitest.NodeA, Name: "a", Address: "127.0.0.1", Era: "e"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := agent.Report(t.Context(), cluster.NodeState{Node: apitest.NodeA, Era: "e"}); err != nil {
+			t.Fatal(err)
+		}
+		before := received.Load()
+		got, changed, err := agent.Assignment(t.Context(), apitest.NodeA, 0, time.Minute)
+		if err != nil || !changed || len(got.Routes) != routes || len(got.Nodes) != 2 || got.Node != apitest.NodeA || got.Revision == 0 {
+			t.Fatalf("%v, changed: %t, told of %d routes", err, changed, len(got.Routes))
+		}
+		return received.Load() - before
+	}
+	if err := service.Register(t.Context(), cluster.Node{ID: apitest.NodeB, Name: "b", Address: "127.0.0.2"}); err != nil {
+		t.Fatal(err)
+	}
+	sites(500)
+	whole := ask(500)
+	if again := ask(500); again > whole/10 {
+		t.Errorf("all of it took %d bytes, and none of it %d", whole, again)
+	}
+	store = store.Reopen()
+	service.Service = start()
+	if again := ask(500); again > whole/10 {
+		t.Errorf("all of it took %d bytes, and after a restart, which changed nothing, %d", whole, again)
+	}
+	sites(501)
+	if again := ask(501); again < whole/2 {
+		t.Errorf("a route is new, and the answer has %d bytes", again)
+	}
+}
+
+// lives is a service that starts again behind one address.
+type lives struct{ *control.Service }
+
+type counting struct {
+	net.Conn
+	received *atomic.Int64
+}
+
+func (c counting) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.received.Add(int64(n))
+	return n, err
 }
 
 // TestAnAgentOfAnEarlierVersionIsToldAll: it does not say that it knows of changes.

@@ -38,12 +38,14 @@ import (
 // patience is how long a request may take beside the time that it asks the service to wait.
 const patience = 15 * time.Second
 
-// Options are what a Client needs. Both fields must be set.
+// Options are what a Client needs. Address and TLS must be set.
 type Options struct {
 	// Address is the host:port of the control service.
 	Address string
 	// TLS proves who the caller is and verifies the service: see pki.ClientTLS.
 	TLS *tls.Config
+	// Dial reaches the address; nil: over TCP, noticing hosts that vanish.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // A Client calls one control service. All methods may be called concurrently. A process that speaks as a
@@ -53,6 +55,7 @@ type Client struct {
 	instance string
 	http     *http.Client
 	told     told
+	heart    heart
 }
 
 // New returns a client. It connects when it is first used.
@@ -67,13 +70,16 @@ func New(o Options) *Client {
 		// A host that vanished is noticed while a long poll is open, not when it ends.
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}
+	if o.Dial == nil {
+		o.Dial = dialer.DialContext
+	}
 	return &Client{
 		address: o.Address, instance: cluster.NewUUID(),
 		http: &http.Client{
 			Transport: &http.Transport{
-				DialContext:         dialer.DialContext,
+				DialContext:         o.Dial,
 				TLSClientConfig:     o.TLS.Clone(),
-				TLSHandshakeTimeout: 5 * time.Second,
+				TLSHandshakeTimeout: 10 * time.Second, // many may come at once
 				Protocols:           protocols,
 				MaxIdleConnsPerHost: 8,
 				IdleConnTimeout:     time.Minute,
@@ -109,6 +115,8 @@ type request struct {
 	ifMatch      cluster.Revision // zero: none
 	body         any              // nil: none
 	wait         time.Duration    // how long the service may wait before it answers
+	beats        *beats           // nil: none
+	heart        *heart           // unless nil, is told whether the service takes beats
 }
 
 // path fills the parameters of a path of package wire, in their order.
@@ -166,6 +174,12 @@ func (c *Client) do(ctx context.Context, r request, into any) (http.Header, erro
 		return nil, c.unreachable(ctx, err)
 	}
 	defer response.Body.Close()
+	if r.heart != nil {
+		r.heart.takes(response.Header.Get(wire.HeaderBeats) != "")
+	}
+	if r.beats != nil {
+		r.beats.Close()
+	}
 	text, err := io.ReadAll(response.Body)
 	switch {
 	case err != nil:
@@ -211,6 +225,10 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 	}
 	if body != nil {
 		q.Header.Set("Content-Type", "application/json")
+	}
+	if r.beats != nil {
+		q.Body, q.ContentLength, q.TransferEncoding = r.beats, -1, []string{"chunked"}
+		q.Header.Set(wire.HeaderBeats, "true")
 	}
 	q.Header.Set(wire.HeaderInstance, c.instance)
 	if r.ifMatch != 0 {

@@ -39,7 +39,11 @@ func (c *Client) Report(ctx context.Context, s cluster.NodeState) error {
 	return c.send(ctx, http.MethodPut, path(wire.PathNodeState, string(s.Node)), s)
 }
 
-// Heartbeat says that what the caller's own node reported last still holds.
+// Heartbeat says that what the caller's own node reported last still holds. It goes with the long poll of Assignment,
+// if the service takes it there: if it is refused, that ends with the error.
 func (c *Client) Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Heartbeat) error {
+	if c.heart.beat(node, b) {
+		return nil
+	}
 	return c.send(ctx, http.MethodPost, path(wire.PathNodeHeartbeat, string(node)), b)
 }

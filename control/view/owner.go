@@ -130,10 +130,14 @@ func (v View) Strays(volume cluster.Volume) string {
 	for _, node := range records.Sorted(copies) {
 		on = append(on, fmt.Sprintf("%s (%s, epoch %d)", v.Model.Node(node), copies[node].Role, copies[node].Epoch))
 	}
-	for _, node := range records.Sorted(v.Seen.Nodes) {
-		if state := v.Seen.Nodes[node].State; state != nil && (slices.Contains(state.Trash, volume.ID) || slices.Contains(state.Unreadable, volume.ID)) {
-			on = append(on, v.Model.Node(node)+" (in the trash)")
+	trashed := records.Set[cluster.NodeID]{} // sorted when they are known: it is asked of every new volume
+	for node, seen := range v.Seen.Nodes {
+		if state := seen.State; state != nil && (slices.Contains(state.Trash, volume.ID) || slices.Contains(state.Unreadable, volume.ID)) {
+			trashed[node] = struct{}{}
 		}
+	}
+	for _, node := range records.Sorted(trashed) {
+		on = append(on, v.Model.Node(node)+" (in the trash)")
 	}
 	if len(on) == 0 {
 		return ""

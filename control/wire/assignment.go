@@ -2,6 +2,8 @@ package wire
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -25,7 +27,37 @@ type AssignmentChanges struct {
 	GoneNodes  []cluster.NodeID `json:"gone_nodes,omitempty"`
 	GoneKeys   []string         `json:"gone_keys,omitempty"`
 
-	text func() ([]byte, error)
+	// Kept: it is all of an assignment, but the routes, nodes and keys, which whoever asks said that it has.
+	Kept bool `json:"kept,omitempty"`
+
+	text   func() ([]byte, error)
+	digest func() string
+}
+
+// Digest names the routes, nodes and keys of an assignment by what they are: an agent that has them from an earlier
+// life of the service need not be told them again.
+func Digest(a cluster.Assignment) string {
+	text, err := json.Marshal(cluster.Assignment{Routes: append([]cluster.Route{}, a.Routes...), Nodes: append([]cluster.Node{}, a.Nodes...), Keys: a.Keys})
+	if err != nil {
+		return "" // which nobody has
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}
+
+// Named returns the same, of which digest returns the Digest.
+func (c AssignmentChanges) Named(digest func() string) AssignmentChanges {
+	c.digest = digest
+	return c
+}
+
+// Without returns the same for who has the routes, nodes and keys of that Digest.
+func (c AssignmentChanges) Without(digest string) AssignmentChanges {
+	if digest == "" || c.digest == nil || c.digest() != digest {
+		return c
+	}
+	c.Routes, c.Nodes, c.Keys, c.Kept = nil, nil, nil, true
+	return c
 }
 
 // Shared returns the same, for many who are told it at the same moment: it is encoded once.
@@ -54,7 +86,11 @@ func (c AssignmentChanges) JSON() ([]byte, error) {
 // one copy of each list that did.
 func (c AssignmentChanges) Onto(earlier cluster.Assignment) (cluster.Assignment, error) {
 	if c.Since == 0 {
-		return c.Assignment, nil
+		whole := c.Assignment
+		if c.Kept {
+			whole.Routes, whole.Nodes, whole.Keys = earlier.Routes, earlier.Nodes, earlier.Keys
+		}
+		return whole, nil
 	}
 	if c.Since > earlier.Revision {
 		return cluster.Assignment{}, fmt.Errorf("changes since revision %d of an assignment, and what is known is revision %d", c.Since, earlier.Revision)

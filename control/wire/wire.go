@@ -54,6 +54,12 @@ const (
 	// does not say how often it reports.
 	// With "changes=true" the answer is an AssignmentChanges from "since"; a service of an earlier version gives
 	// the whole assignment all the same.
+	// "have" is the Digest of what the agent has of routes, nodes and keys, from whichever life of the service: if
+	// these are as they are, they are not sent.
+	// A request with HeaderBeats brings Heartbeats, JSON on a line each, as a body that lasts as long as the
+	// poll: each counts as one of PathNodeHeartbeat, and one that is refused ends the poll with that error. The
+	// end of the body ends the wait. A service that takes them says so in HeaderBeats of each answer; one of an
+	// earlier version must not be sent any.
 	// The path has the name that the first version gave it, so that agents of any version find it.
 	PathNodeAssignment = "/v1/nodes/:node/slice"
 
@@ -223,7 +229,12 @@ type Heartbeat struct {
 	Sequence uint64 `json:"sequence"`
 	// Told is what cluster.NodeState.Told would be now.
 	Told cluster.Revision `json:"told,omitempty"`
+	// Polling: it came in a poll, which is open.
+	Polling bool `json:"-"`
 }
+
+// HeaderBeats is the header by which a poll has heartbeats in its body, and by which a service says that it takes them.
+const HeaderBeats = "Drover-Beats"
 
 // LivenessWindow is how long after its last word a node counts as in touch.
 const LivenessWindow = 15 * time.Second

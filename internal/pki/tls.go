@@ -10,7 +10,8 @@ import (
 
 // ServerTLS returns how the control service listens: with the pair of that name (Control) in dir,
 // to clients whose certificates the cluster's authority has signed and which say who they are. A
-// handshake with any other client fails. The name that a client asks for does not matter.
+// handshake with any other client fails. The name that a client asks for does not matter. A few handshakes are under
+// way at a time, and others wait.
 func ServerTLS(dir, name string) (*tls.Config, error) {
 	config, roots, err := load(dir, name)
 	if err != nil {
@@ -18,6 +19,7 @@ func ServerTLS(dir, name string) (*tls.Config, error) {
 	}
 	config.ClientAuth = tls.RequireAndVerifyClientCert
 	config.ClientCAs = roots
+	config.GetConfigForClient = make(handshakes, mostHandshakes).hello
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		_, err := IdentityOf(state.PeerCertificates[0])
 		return err

@@ -7,6 +7,8 @@ package sleep
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
 	"time"
 )
 
@@ -20,4 +22,20 @@ func For(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// patient is after how many tries a client waits longer.
+const patient = 12
+
+// Reconnect is how long a client that keeps its connection waits before it tries again, after so many tries that
+// failed. It grows with them, and more once a service does not just start again but has too many to serve. It is
+// another one for each client, so that they do not all come at once; it is no dice, so that a run can be run again.
+func Reconnect(client string, failures int) time.Duration {
+	most := min(50*time.Millisecond<<min(failures, 6), 2*time.Second)
+	if failures > patient {
+		most = 6 * time.Second
+	}
+	own := fnv.New32a()
+	fmt.Fprint(own, client, failures)
+	return most/2 + time.Duration(own.Sum32())%(most/2)
 }
