@@ -7,7 +7,7 @@ import "time"
 func (w *Write) Start() {
 	w.Tx.Start(w.View.Now)
 	timing := w.View.Timing
-	for id := range w.View.Model.Index.Open {
+	for id := range w.View.Model.Index.Open.Keys() {
 		m, open := w.OpenMove(id)
 		if !open {
 			continue

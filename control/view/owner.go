@@ -34,7 +34,7 @@ func (v View) Emptied(o cluster.Ownership) bool {
 // Unreadable reports whether the owner of a volume says that it has something of it in its trash that
 // it cannot read.
 func (v View) Unreadable(o cluster.Ownership) bool {
-	n := v.Seen.Nodes[o.Owner]
+	n := v.Seen.Nodes.At(o.Owner)
 	return n != nil && n.State != nil && slices.Contains(n.State.Unreadable, o.Volume)
 }
 
@@ -126,8 +126,8 @@ func (v View) Strays(volume cluster.Volume) string {
 	for _, node := range records.Sorted(copies) {
 		on = append(on, fmt.Sprintf("%s (%s, epoch %d)", v.Model.Node(node), copies[node].Role, copies[node].Epoch))
 	}
-	for _, node := range records.Sorted(v.Seen.Nodes) {
-		if state := v.Seen.Nodes[node].State; state != nil && (slices.Contains(state.Trash, volume.ID) || slices.Contains(state.Unreadable, volume.ID)) {
+	for node, n := range v.Seen.Nodes.All() {
+		if state := n.State; state != nil && (slices.Contains(state.Trash, volume.ID) || slices.Contains(state.Unreadable, volume.ID)) {
 			on = append(on, v.Model.Node(node)+" (in the trash)")
 		}
 	}
