@@ -73,12 +73,13 @@ func (s *Service) tell(ctx context.Context, node cluster.NodeID, since cluster.R
 			}
 			n.polls++
 			asked, poll = true, n.instance
-			n.Asked = s.clock.now()
-			if n.State == nil || n.State.Every == 0 {
-				n.Heard = n.Asked // otherwise its reports are its heartbeat, and show that it can speak
+			is := s.change(n)
+			is.Asked = s.clock.now()
+			if is.State == nil || is.State.Every == 0 {
+				is.Heard = is.Asked // otherwise its reports are its heartbeat, and show that it can speak
 			}
-			if n.acknowledged = since; s.unheardOf(n, since) {
-				n.acknowledged = 0 // it is of a store that has gone back since
+			if is.acknowledged = since; s.unheardOf(n, since) {
+				is.acknowledged = 0 // it is of a store that has gone back since
 			}
 			s.watch.acks.raise()
 		}
@@ -111,13 +112,14 @@ func (s *Service) derive(n *session) {
 	if !n.stale {
 		return
 	}
-	n.stale = false
+	is := s.change(n)
+	is.stale = false
 	own := assign.To(s.view(), n.id)
-	if n.revision == 0 || !reflect.DeepEqual(own, n.own) {
-		n.own, n.revision, n.configured = own, s.next(), s.watch.revision
+	if is.revision == 0 || !reflect.DeepEqual(own, is.own) {
+		is.own, is.revision, is.configured = own, s.next(), s.watch.revision
 	}
 	if logs := logsOn(s.model, s.logs, n.id); !slices.Equal(logs, n.logs) {
-		n.logs, n.revision = logs, s.next()
+		n.logs, is.revision = logs, s.next()
 	}
 }
 

@@ -15,9 +15,8 @@ import (
 
 // Configuration returns what the users want, and the revision that it has. It is the caller's.
 func (s *Service) Configuration() (cluster.Configuration, cluster.Revision) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.model.Configuration().Clone(), s.model.Head
+	m := s.glance().Model
+	return m.Configuration().Clone(), m.Head
 }
 
 // Configure replaces the configuration, if it still has the revision from; zero replaces any.
@@ -75,10 +74,7 @@ func (s *Service) Preview(ctx context.Context, next cluster.Configuration) ([]wi
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	then := s.view()
-	then.Seen = s.seen.Clone()
-	s.mu.Unlock()
-	then.Model = w.Outcome()
+	then := w.View
+	then.Model = w.Outcome(then.Model.Revision + 1)
 	return report.Preview(then, slices.Sorted(maps.Values(w.Opened))), nil
 }

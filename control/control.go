@@ -56,10 +56,13 @@ type Service struct {
 	// mu guards all that follows. It is never held while the store writes, so that readers and
 	// heartbeats do not wait for a disk.
 	mu sync.Mutex
-	// model is changed only by who holds both locks; a writer may read it without mu.
-	model         *records.Model
-	seen          *view.Seen
-	sessions      map[cluster.NodeID]*session
+	// model is replaced only by who holds both locks; a writer may read it without mu.
+	model    *records.Model
+	seen     *view.Seen
+	sessions map[cluster.NodeID]*session
+	// standings are what the sessions show, and shown counts how often that was looked at.
+	standings     records.Map[cluster.NodeID, *standing]
+	shown         int
 	parted        map[cluster.NodeID]cluster.Revision // what nodes that were removed had been given
 	logs          map[cluster.LogID]*logRequest
 	watch         watch
@@ -73,7 +76,7 @@ func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
 	clock := newClock(o.Clock)
 	svc := &Service{
 		store: s, options: o, clock: clock, started: clock.now(), life: cluster.NewUUID(), doubt: true,
-		seen:          view.NewSeen(),
+		seen:          &view.Seen{},
 		sessions:      map[cluster.NodeID]*session{},
 		parted:        map[cluster.NodeID]cluster.Revision{},
 		logs:          map[cluster.LogID]*logRequest{},
@@ -95,7 +98,7 @@ func Open(ctx context.Context, s store.Store, o Options) (*Service, error) {
 	return svc, nil
 }
 
-// view returns everything as it is. The caller holds mu, for as long as it uses it.
+// view returns everything as it is. The caller holds mu, for as long as it uses it; see also glance.
 func (s *Service) view() view.View {
 	return view.View{Model: s.model, Seen: s.seen, Started: s.started, Timing: s.options.Timing,
 		Now: s.clock.now(), Wall: s.clock.wall(), KeptMoves: s.options.KeptMoves, NewID: cluster.NewUUID}

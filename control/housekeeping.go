@@ -29,6 +29,7 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) tidy(ctx context.Context) error {
 	turned := map[cluster.NodeID]bool{}
 	_, err := s.update(ctx, func(w *rules.Write) error {
+		s.mu.Lock()
 		clear(turned)
 		s.quiet(w)
 		for id, n := range s.sessions {
@@ -36,6 +37,7 @@ func (s *Service) tidy(ctx context.Context) error {
 				turned[id] = live
 			}
 		}
+		s.mu.Unlock()
 		w.Tidy(turned)
 		return nil
 	})

@@ -85,10 +85,11 @@ func (s *Service) admit(ctx context.Context, n *session, as cluster.Node) error 
 	}
 	if instance != n.instance {
 		n.speaker = speaker{instance: instance, former: n.instance, refused: n.refused}
-		n.Rival = ""
+		s.change(n).Rival = ""
 	}
 	if n.refused.instance == instance {
 		n.refused = refusal{told: n.refused.told}
+		s.change(n).turnedAway = n.refused
 	}
 	n.spoke = at
 	return nil
@@ -138,7 +139,7 @@ func (s *Service) ended(n *session) error {
 func (s *Service) contradict(n *session, instance, what string) {
 	if n.rival == "" {
 		n.changed.raise()
-		n.Rival = what
+		s.change(n).Rival = what
 	}
 	n.rival, n.contradicted = instance, s.clock.now()
 }
@@ -167,6 +168,7 @@ func (s *Service) tellRefused(ctx context.Context, n cluster.Node, why error) {
 		}
 		beside := known.polls > 0 || known.refused.beside && known.refused.lately(at, s.options.Timing.Liveness)
 		known.refused = refusal{instance, at, told, beside, wire.Refused{Address: n.Address, Why: cluster.Message(why), WayOut: cluster.Hint(why)}}
+		s.change(known).turnedAway = known.refused
 	}
 	s.mu.Unlock()
 	if !news {
@@ -180,13 +182,11 @@ func (s *Service) tellRefused(ctx context.Context, n cluster.Node, why error) {
 	}
 }
 
-// withRefused adds to nodes the processes that were refused as them lately. The caller holds mu.
-func (s *Service) withRefused(nodes []wire.NodeStatus) []wire.NodeStatus {
+// withRefused adds to nodes the processes that were refused as them lately.
+func (g glance) withRefused(nodes []wire.NodeStatus) []wire.NodeStatus {
 	for i, of := range nodes {
-		n := s.sessions[of.Node.ID]
-		if n != nil && n.refused.lately(s.clock.now(), s.options.Timing.Liveness) {
-			refused := n.refused.Refused
-			nodes[i].Refused = &refused
+		if n := g.standings.At(of.Node.ID); n != nil && n.turnedAway.lately(g.Now, g.Timing.Liveness) {
+			nodes[i].Refused = &n.turnedAway.Refused
 		}
 	}
 	return nodes
@@ -198,7 +198,7 @@ func (s *Service) quiet(w *rules.Write) {
 		switch {
 		case n.rival == "":
 		case !n.contended(w.View.Now, s.options.Timing.Liveness):
-			n.rival, n.Rival, n.told = "", "", false
+			n.rival, s.change(n).Rival, n.told = "", "", false
 			n.changed.raise()
 		case !n.told:
 			n.told = true
@@ -210,15 +210,22 @@ func (s *Service) quiet(w *rules.Write) {
 // updateBy is update for a call that only a node may make.
 func (s *Service) updateBy(ctx context.Context, node cluster.NodeID, edit func(*rules.Write) error) (*rules.Write, error) {
 	return s.update(ctx, func(w *rules.Write) error {
-		if err := s.model.Admitted(node); err != nil {
+		if err := w.Admitted(node); err != nil {
 			return err
 		}
-		if n := s.sessions[node]; n != nil {
-			if err := s.speaks(ctx, n); err != nil {
-				// Not a conflict, which would say that the attempt is over.
-				return fmt.Errorf("%w: %s", cluster.ErrUnavailable, cluster.Message(err))
-			}
+		if err := s.speaksNow(ctx, node); err != nil {
+			// Not a conflict, which would say that the attempt is over.
+			return fmt.Errorf("%w: %s", cluster.ErrUnavailable, cluster.Message(err))
 		}
 		return edit(w)
 	})
+}
+
+func (s *Service) speaksNow(ctx context.Context, node cluster.NodeID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.sessions[node]; n != nil {
+		return s.speaks(ctx, n)
+	}
+	return nil
 }

@@ -12,9 +12,7 @@ import (
 
 // Keys returns the keys of users, by name.
 func (s *Service) Keys() []cluster.UserKey {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Collect(s.model.Keys.All())
+	return slices.Collect(s.glance().Model.Keys.All())
 }
 
 // AddKey lets the holder of a key read volumes. Done again it changes nothing.

@@ -17,9 +17,7 @@ import (
 // Moves returns every move on record: open ones first, oldest first; then those that have ended,
 // newest first.
 func (s *Service) Moves() []cluster.Move {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return report.Moves(s.view())
+	return report.Moves(s.glance().View)
 }
 
 // RequestMove places an application and its volume, or a volume, on another node, and returns
@@ -87,7 +85,7 @@ func (s *Service) Progress(ctx context.Context, node cluster.NodeID, id cluster.
 	if m, _ := s.model.Moves.Get(id); m.Phase.Ended() || m.Attempt != r.Attempt {
 		return nil // it ended meanwhile
 	}
-	s.seen.Progress[id] = view.Progress{Attempt: r.Attempt, At: s.clock.now(), Reason: r.Reason, Stats: r.Stats}
+	s.seen.Progress.Put(id, view.Progress{Attempt: r.Attempt, At: s.clock.now(), Reason: r.Reason, Stats: r.Stats})
 	watched := s.movement(id)
 	watched.revision = s.next()
 	watched.changed.raise()

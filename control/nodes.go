@@ -18,14 +18,13 @@ import (
 // A session is what a node is told in this life of the service, and what is known of it. The
 // service's mu guards it.
 type session struct {
-	*view.Node // also in seen
+	*standing
+	made int // when the standing was, by Service.shown
 	speaker
 	id  cluster.NodeID
 	met time.Time // when it registered first, or was booted
 	// touch is whether housekeeping last saw the node in touch.
 	touch bool
-	// acknowledged is the assignment that the node acts on.
-	acknowledged cluster.Revision
 	// given is the newest that it was given in this life of the service.
 	given cluster.Revision
 	// settled is the newest report whose consequences have been drawn.
@@ -35,22 +34,17 @@ type session struct {
 	// registered: it has, in this life of the service. dated: and has said of which life it was told last.
 	registered, dated bool
 
-	own      cluster.Assignment   // its own part, as last derived
-	logs     []cluster.LogRequest // what users want to read of it, likewise
-	revision cluster.Revision     // of both
-	// configured is the revision of own alone: a node that lags behind with logs only has done
-	// all that the configuration asks of it.
-	configured cluster.Revision
-	stale      bool // own may no longer be right
-	changed    signal
+	logs    []cluster.LogRequest // what users want to read of it, as last derived
+	changed signal
 }
 
 // meet begins the session of a node. The caller holds mu.
 func (s *Service) meet(id cluster.NodeID, n view.Node) *session {
-	s.seen.Nodes[id] = &n
-	s.sessions[id] = &session{Node: &n, id: id, met: s.clock.now(), given: s.parted[id], stale: true}
+	met := &session{id: id, met: s.clock.now(), given: s.parted[id]}
+	s.show(met, &standing{Node: n, stale: true})
+	s.sessions[id] = met
 	delete(s.parted, id)
-	return s.sessions[id]
+	return met
 }
 
 // part ends the session of a node that was removed: what it said does not count any more. The caller holds mu.
@@ -60,7 +54,8 @@ func (s *Service) part(id cluster.NodeID) {
 		return
 	}
 	s.seen.Report(id, nil)
-	delete(s.seen.Nodes, id)
+	s.seen.Nodes.Delete(id)
+	s.standings.Delete(id)
 	delete(s.sessions, id)
 	s.parted[id] = n.given
 	n.changed.raise()
@@ -88,6 +83,8 @@ func (s *Service) Register(ctx context.Context, n cluster.Node) error {
 		if err := w.Register(n); err != nil {
 			return err
 		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if known := s.sessions[n.ID]; known != nil {
 			if err := s.admit(ctx, known, n); err != nil {
 				return err
@@ -117,12 +114,14 @@ func (s *Service) registered(ctx context.Context, n cluster.Node, lost bool) {
 		known = s.meet(n.ID, view.Node{Joined: s.shared.revision})
 		known.instance = wire.InstanceOf(ctx)
 	}
-	known.Heard, known.registered, known.dated = s.clock.now(), true, n.Told.Life != ""
-	if known.Lost = (cluster.Position{}); lost {
-		known.Lost = n.Told
+	known.registered, known.dated = true, n.Told.Life != ""
+	is := s.change(known)
+	is.Heard = s.clock.now()
+	if is.Lost = (cluster.Position{}); lost {
+		is.Lost = n.Told
 	}
-	if known.State != nil && known.State.Era != n.Era {
-		known.State, known.settled, known.met = nil, nil, s.clock.now()
+	if is.State != nil && is.State.Era != n.Era {
+		is.State, known.settled, known.met = nil, nil, s.clock.now()
 	}
 }
 
@@ -171,17 +170,18 @@ func (s *Service) hear(ctx context.Context, state *cluster.NodeState) (records.S
 	n.reporter = n.instance
 	volumes, apps := view.Differences(n.settled, state)
 	unknown := state.VolumesUnknown != ""
-	n.Heard, n.Silent = s.clock.now(), unknown && (n.Silent || n.State == nil)
+	is := s.change(n)
+	is.Heard, is.Silent = s.clock.now(), unknown && (n.Silent || n.State == nil)
 	// Of a node that cannot see its volumes, what it said of them before still counts.
 	if !unknown && (n.State == nil || n.State.VolumesUnknown != "" || !reflect.DeepEqual(n.State.Volumes, state.Volumes)) {
 		s.seen.Report(state.Node, state.Volumes)
-		n.stale = true
+		is.stale = true
 	}
-	n.stale = n.stale || n.State == nil || !reflect.DeepEqual(n.State.Conflicts, state.Conflicts)
+	is.stale = is.stale || n.State == nil || !reflect.DeepEqual(n.State.Conflicts, state.Conflicts)
 	if n.stale {
 		n.changed.raise()
 	}
-	n.State, n.Told = state, state.Told
+	is.State, is.Told = state, state.Told
 	return volumes, apps, nil
 }
 
@@ -200,34 +200,29 @@ func (s *Service) Heartbeat(ctx context.Context, node cluster.NodeID, b wire.Hea
 	if err != nil {
 		return fmt.Errorf("heartbeat of node %s: %w", node, err)
 	}
-	n.Heard = s.clock.now()
+	is := s.change(n)
+	is.Heard = s.clock.now()
 	if b.Polling && n.polls > 0 {
-		n.Asked = n.Heard
+		is.Asked = is.Heard
 	}
-	if n.State.Sequence == b.Sequence {
-		n.Told = max(n.Told, b.Told)
+	if is.State.Sequence == b.Sequence {
+		is.Told = max(is.Told, b.Told)
 	}
 	return nil
 }
 
 // Nodes returns every node, by name.
 func (s *Service) Nodes() []wire.NodeStatus {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.withRefused(report.Nodes(s.view()))
+	g := s.glance()
+	return g.withRefused(report.Nodes(g.View))
 }
 
 // Status returns the cluster at a glance.
 func (s *Service) Status() wire.Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	status := report.Status(s.view(), func(id cluster.NodeID) report.Told {
-		n := s.sessions[id]
-		s.derive(n)
-		return report.Told{Assignment: n.own, Revision: s.revision(n), Due: n.configured, Shared: s.shared.revision, Acknowledged: n.acknowledged}
-	})
-	s.withRefused(status.Nodes)
-	status.Suspended = s.view().Suspended()
+	g := s.glance()
+	status := report.Status(g.View, g.told)
+	g.withRefused(status.Nodes)
+	status.Suspended = g.Suspended()
 	return status
 }
 
@@ -252,9 +247,7 @@ func (s *Service) RemoveNode(ctx context.Context, node string, r wire.RemovalReq
 
 // RemovedNodes returns the nodes that were removed, the last one first.
 func (s *Service) RemovedNodes() []cluster.RemovedNode {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	nodes := slices.AppendSeq([]cluster.RemovedNode{}, s.model.Removed.All())
+	nodes := slices.AppendSeq([]cluster.RemovedNode{}, s.glance().Model.Removed.All())
 	slices.SortStableFunc(nodes, func(a, b cluster.RemovedNode) int { return b.At.Compare(a.At) })
 	return nodes
 }
@@ -275,8 +268,8 @@ func (s *Service) ReadmitNode(ctx context.Context, nameOrID string) (n cluster.R
 func (s *Service) Admitted(id cluster.NodeID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := s.seen.Nodes[id]; n != nil {
-		n.Spoke = s.clock.now()
+	if n := s.sessions[id]; n != nil {
+		s.change(n).Spoke = s.clock.now()
 	}
 	return s.model.Admitted(id)
 }

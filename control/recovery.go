@@ -14,9 +14,7 @@ import (
 
 // Recovery says whether the store has gone back, and what would follow from accepting it.
 func (s *Service) Recovery() wire.Recovery {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return report.Recovery(s.view())
+	return report.Recovery(s.glance().View)
 }
 
 // AcceptRecovery makes what is on record count again, and returns what that led to.

@@ -68,11 +68,10 @@ func (s *Service) try(ctx context.Context, edit func(*rules.Write) error) error 
 	return err
 }
 
-// settle returns a write with all that follows from it, by everything as it is at one instant.
+// settle returns a write with all that follows from it, by everything as it is at one instant. The caller holds
+// writing, and not mu: what it decides may take its time.
 func (s *Service) settle(ctx context.Context, edit func(*rules.Write) error) (*rules.Write, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w := rules.Begin(s.view())
+	w := rules.Begin(s.glance().View)
 	w.By = wire.CallerOf(ctx)
 	if err := edit(w); err != nil {
 		return nil, err
@@ -127,18 +126,18 @@ func (s *Service) write(ctx context.Context, w *rules.Write) error {
 			return err
 		}
 	}
+	outcome := w.Outcome(revision)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.apply(w, revision)
+	s.model = outcome
+	s.applied(w)
 	return nil
 }
 
 func empty(b store.Batch) bool { return len(b.Put)+len(b.Delete) == 0 }
 
-// apply makes a write that is in the store part of the model, and wakes those whom it concerns. The
-// caller holds both locks.
-func (s *Service) apply(w *rules.Write, revision cluster.Revision) {
-	w.Apply(revision)
+// applied wakes those whom a write concerns that is now part of the model. The caller holds both locks.
+func (s *Service) applied(w *rules.Write) {
 	for _, id := range w.Moves.Changed() {
 		s.moveChanged(id)
 	}
@@ -153,11 +152,11 @@ func (s *Service) apply(w *rules.Write, revision cluster.Revision) {
 	}
 	for _, id := range w.Volumes.Changed() {
 		if _, exists := s.model.Volumes.Get(id); !exists {
-			delete(s.seen.Told, id)
+			s.seen.Told.Delete(id)
 		}
 	}
 	for id, what := range w.Told {
-		s.seen.Told[id] = what
+		s.seen.Told.Put(id, what)
 	}
 	s.wake(w.Concerned)
 	if w.ChangesEveryone() {

@@ -11,9 +11,7 @@ import (
 
 // Revocations returns who was shut out, by name.
 func (s *Service) Revocations() []cluster.Revocation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Collect(s.model.Revocations.All())
+	return slices.Collect(s.glance().Model.Revocations.All())
 }
 
 // Revoked reports whether a user was shut out.

@@ -65,7 +65,7 @@ func (s *Service) listVolumeChanges(w *rules.Write) {
 		s.list(id)
 	}
 	for _, node := range w.Nodes.Changed() { // which may have another name
-		for id := range s.model.Index.Owned[node] {
+		for id := range s.model.Index.Owned.Of(node) {
 			s.list(id)
 		}
 	}

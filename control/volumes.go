@@ -12,16 +12,12 @@ import (
 
 // Volumes returns every volume, deleted ones too, by name.
 func (s *Service) Volumes() []wire.VolumeStatus {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return report.Volumes(s.view())
+	return report.Volumes(s.glance().View)
 }
 
 // Volume returns the volume of that name, or that id; by its id a deleted one too.
 func (s *Service) Volume(nameOrID string) (wire.VolumeStatus, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return report.Volume(s.view(), nameOrID)
+	return report.Volume(s.glance().View, nameOrID)
 }
 
 // CreateVolume adds a volume, which its first owner makes. An application of the same name will

@@ -37,7 +37,7 @@ func (s *Service) next() cluster.Revision {
 func (s *Service) wake(concerned records.Set[cluster.NodeID]) {
 	for id := range concerned {
 		if n := s.sessions[id]; n != nil {
-			n.stale = true
+			s.change(n).stale = true
 			n.changed.raise()
 		}
 	}
@@ -69,7 +69,7 @@ func (s *Service) moveChanged(id cluster.MoveID) {
 		delete(s.watch.moves, id)
 	}
 	if !exists || is.Phase.Ended() {
-		delete(s.seen.Progress, id)
+		s.seen.Progress.Delete(id)
 	}
 }
 

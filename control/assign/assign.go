@@ -2,6 +2,7 @@
 package assign
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/drover/drover/cluster"
@@ -34,12 +35,12 @@ func To(v view.View, node cluster.NodeID) cluster.Assignment {
 // not got ready elsewhere yet.
 func applications(v view.View, node cluster.NodeID) []cluster.Application {
 	here := map[cluster.AppName]cluster.Application{}
-	for id := range v.Model.Index.Owned[node] {
+	for id := range v.Model.Index.Owned.Of(node) {
 		if a, ok := v.Model.User(id); ok && a.Node != "" && !suspended(v, id) {
 			here[a.Name] = a
 		}
 	}
-	for _, names := range []records.Set[cluster.AppName]{v.Model.Index.Placed[node], v.Model.Index.Drained[node]} {
+	for _, names := range []iter.Seq[cluster.AppName]{v.Model.Index.Placed.Of(node), v.Model.Index.Drained.Of(node)} {
 		for name := range names {
 			if a, ok := v.Model.Applications.Get(name); ok {
 				here[name] = a
@@ -55,7 +56,7 @@ func applications(v view.View, node cluster.NodeID) []cluster.Application {
 
 func owned(v view.View, node cluster.NodeID) []cluster.OwnedVolume {
 	out := []cluster.OwnedVolume{}
-	for _, id := range records.Sorted(v.Model.Index.Owned[node]) {
+	for id := range v.Model.Index.Owned.Of(node) {
 		volume, ok := v.Model.Volumes.Get(id)
 		o, _ := v.Model.Ownerships.Get(id)
 		if ok && (!volume.Deleted || unopened(v, o)) && !suspended(v, id) {
@@ -174,7 +175,7 @@ func arriving(v view.View, node cluster.NodeID) []cluster.Arrival {
 		}
 		out = append(out, a)
 	}
-	for _, name := range records.Sorted(v.Model.Index.Placed[node]) {
+	for name := range v.Model.Index.Placed.Of(node) {
 		if left, leaving := v.Model.Drains.Get(name); leaving {
 			app, _ := v.Model.Applications.Get(name)
 			out = append(out, cluster.Arrival{Application: &app, From: left.Node})
@@ -186,7 +187,7 @@ func arriving(v view.View, node cluster.NodeID) []cluster.Arrival {
 // drains says where the applications go that a node runs until they are there.
 func drains(v view.View, node cluster.NodeID) []cluster.Drain {
 	var out []cluster.Drain
-	for _, name := range records.Sorted(v.Model.Index.Drained[node]) {
+	for name := range v.Model.Index.Drained.Of(node) {
 		if app, ok := v.Model.Applications.Get(name); ok && app.Node != "" {
 			out = append(out, cluster.Drain{Application: name, To: app.Node})
 		}

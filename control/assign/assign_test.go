@@ -31,7 +31,7 @@ func viewOf(c cluster.Configuration, owners []cluster.Ownership, moves []cluster
 		tx.Drains.Put(d)
 	}
 	tx.Nodes.Put(cluster.Node{ID: "a", Backend: "zfs"})
-	tx.Apply(1)
+	m = tx.Outcome(1)
 	return view.View{Model: m}
 }
 
@@ -55,13 +55,13 @@ func TestWhatANodeGets(t *testing.T) {
 		return cluster.Move{ID: "m", Volume: "v", From: "a", To: "b", Phase: phase}
 	}
 	copyOn := func(node cluster.NodeID, id cluster.VolumeID) *view.Seen {
-		seen := view.NewSeen()
+		seen := &view.Seen{}
 		seen.Report(node, []cluster.Copy{{Volume: id, UsedBytes: 77}})
 		return seen
 	}
 	owned := []cluster.OwnedVolume{{Volume: cluster.Volume{ID: "v"}, Ownership: owner("a")[0]}}
 	used := []cluster.OwnedVolume{{Volume: cluster.Volume{ID: "v"}, Ownership: owner("a")[0], Application: "db"}}
-	keeping := view.NewSeen()
+	keeping := &view.Seen{}
 	keeping.Report("c", []cluster.Copy{{Volume: "v", Snapshots: []cluster.Snapshot{{Name: "old", Kept: true}, {Name: "round"}}}})
 
 	tests := []struct {
@@ -71,37 +71,37 @@ func TestWhatANodeGets(t *testing.T) {
 		node cluster.NodeID
 		want cluster.Assignment
 	}{
-		{"nothing is nothing", viewOf(apps(), nil, nil), view.NewSeen(), "a", cluster.Assignment{}},
+		{"nothing is nothing", viewOf(apps(), nil, nil), &view.Seen{}, "a", cluster.Assignment{}},
 		{"an application runs where its volume's owner is, not where it is wanted",
-			viewOf(apps(db), owner("a"), nil), view.NewSeen(), "a",
+			viewOf(apps(db), owner("a"), nil), &view.Seen{}, "a",
 			cluster.Assignment{Applications: []cluster.Application{db}, Volumes: used}},
-		{"it does not run where it is wanted", viewOf(apps(db), owner("a"), nil), view.NewSeen(), "b", cluster.Assignment{}},
+		{"it does not run where it is wanted", viewOf(apps(db), owner("a"), nil), &view.Seen{}, "b", cluster.Assignment{}},
 		{"an application that is placed nowhere does not run, its volume stays",
-			viewOf(apps(still), owner("a"), nil), view.NewSeen(), "a", cluster.Assignment{Volumes: used}},
-		{"a volume without an owner is nobody's", viewOf(apps(db), nil, nil), view.NewSeen(), "b", cluster.Assignment{}},
-		{"without a volume it runs where it is placed", viewOf(apps(web), nil, nil), view.NewSeen(), "b",
+			viewOf(apps(still), owner("a"), nil), &view.Seen{}, "a", cluster.Assignment{Volumes: used}},
+		{"a volume without an owner is nobody's", viewOf(apps(db), nil, nil), &view.Seen{}, "b", cluster.Assignment{}},
+		{"without a volume it runs where it is placed", viewOf(apps(web), nil, nil), &view.Seen{}, "b",
 			cluster.Assignment{Applications: []cluster.Application{web}}},
-		{"and goes on where it is leaving", viewOf(apps(web), nil, nil, records.Drain{Application: "web", Node: "a"}), view.NewSeen(), "a",
+		{"and goes on where it is leaving", viewOf(apps(web), nil, nil, records.Drain{Application: "web", Node: "a"}), &view.Seen{}, "a",
 			cluster.Assignment{Applications: []cluster.Application{web}, Drains: []cluster.Drain{{Application: "web", To: "b"}}}},
-		{"which the node where it is placed is told of", viewOf(apps(web), nil, nil, records.Drain{Application: "web", Node: "a"}), view.NewSeen(), "b",
+		{"which the node where it is placed is told of", viewOf(apps(web), nil, nil, records.Drain{Application: "web", Node: "a"}), &view.Seen{}, "b",
 			cluster.Assignment{Applications: []cluster.Application{web}, Arriving: []cluster.Arrival{{Application: &web, From: "a"}}}},
 		{"a copy of what another owns comes with the record of its owner",
 			viewOf(apps(), owner("a"), nil), copyOn("c", "v"), "c", cluster.Assignment{Owners: []cluster.ForeignVolume{{Ownership: owner("a")[0]}}}},
 		{"and with what it is called, and what users no longer want of it", viewOf(apps(db), owner("a"), nil), keeping, "c",
 			cluster.Assignment{Owners: []cluster.ForeignVolume{{Ownership: owner("a")[0], Application: "db", Unwanted: []cluster.SnapshotName{"old"}}}}},
 		{"the owner is not told so twice", viewOf(apps(), owner("a"), nil), copyOn("a", "v"), "a", cluster.Assignment{Volumes: owned}},
-		{"without a copy nobody is told", viewOf(apps(), owner("a"), nil), view.NewSeen(), "c", cluster.Assignment{}},
+		{"without a copy nobody is told", viewOf(apps(), owner("a"), nil), &view.Seen{}, "c", cluster.Assignment{}},
 		{"of a copy that nobody knows nothing is said", viewOf(apps(), owner("a"), nil), copyOn("c", "stray"), "c", cluster.Assignment{}},
 		{"a copy of a deleted volume is named as such",
 			viewOf(apps(), []cluster.Ownership{{Volume: "gone", Owner: "a"}}, nil), copyOn("a", "gone"), "a",
 			cluster.Assignment{Deleted: []cluster.VolumeID{"gone"}}},
-		{"a move is the source's", viewOf(apps(db), owner("a"), []cluster.Move{move(cluster.PhasePrepare)}), view.NewSeen(), "a",
+		{"a move is the source's", viewOf(apps(db), owner("a"), []cluster.Move{move(cluster.PhasePrepare)}), &view.Seen{}, "a",
 			cluster.Assignment{Applications: []cluster.Application{db}, Volumes: used, Moves: []cluster.Move{move(cluster.PhasePrepare)}}},
 		{"and the target's, with what arrives", viewOf(apps(db), owner("a"), []cluster.Move{move(cluster.PhasePrepare)}), copyOn("a", "v"), "b",
 			cluster.Assignment{Moves: []cluster.Move{move(cluster.PhasePrepare)},
 				Arriving: []cluster.Arrival{{Move: "m", Volume: cluster.Volume{ID: "v"}, Application: &db, NeedBytes: 77, FromBackend: "zfs"}}}},
-		{"and nobody else's", viewOf(apps(db), owner("a"), []cluster.Move{move(cluster.PhasePrepare)}), view.NewSeen(), "c", cluster.Assignment{}},
-		{"one that has ended is nobody's", viewOf(apps(), nil, []cluster.Move{move(cluster.PhaseDone)}), view.NewSeen(), "b", cluster.Assignment{}},
+		{"and nobody else's", viewOf(apps(db), owner("a"), []cluster.Move{move(cluster.PhasePrepare)}), &view.Seen{}, "c", cluster.Assignment{}},
+		{"one that has ended is nobody's", viewOf(apps(), nil, []cluster.Move{move(cluster.PhaseDone)}), &view.Seen{}, "b", cluster.Assignment{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestWhatANodeGets(t *testing.T) {
 }
 
 func TestListsOfAnAssignmentAreNeverNull(t *testing.T) {
-	got := To(view.View{Model: records.New(), Seen: view.NewSeen()}, "a")
+	got := To(view.View{Model: records.New(), Seen: &view.Seen{}}, "a")
 	if got.Applications == nil || got.Volumes == nil {
 		t.Errorf("got %+v: an agent should read [], not null", got)
 	}

@@ -18,7 +18,7 @@ func (t *Table[K, V]) Put(v V) bool {
 		t.err = cmp.Or(t.err, fmt.Errorf("encode %s: %w", t.Key(id), err))
 		return false
 	}
-	stored, exists := t.rows[id]
+	stored, exists := t.rows.Get(id)
 	same := exists && bytes.Equal(stored.data, data)
 	if r, changed := t.changes[id]; changed {
 		if r != nil && bytes.Equal(r.data, data) {
@@ -37,7 +37,7 @@ func (t *Table[K, V]) Put(v V) bool {
 
 // Drop deletes a value and reports whether the store has one.
 func (t *Table[K, V]) Drop(id K) bool {
-	if _, ok := t.rows[id]; !ok {
+	if _, ok := t.rows.Get(id); !ok {
 		delete(t.changes, id)
 		return false
 	}
@@ -67,18 +67,22 @@ func (t *Table[K, V]) stage(b *store.Batch, guards Guards) error {
 	return t.err
 }
 
-// apply makes the changes those of a table of a model, and notes them in its index.
+// apply makes the changes those of a table of another model, and notes them in its index.
 func (t *Table[K, V]) apply(to table, x *Index, revision cluster.Revision) {
-	rows := to.(*Table[K, V]).rows
+	if len(t.changes) == 0 {
+		return
+	}
+	rows := &to.(*Table[K, V]).rows
+	*rows = rows.Clone()
 	for id, r := range t.changes {
 		var was, is *V
-		if old, ok := rows[id]; ok {
+		if old, ok := rows.Get(id); ok {
 			was = &old.value
 		}
 		if r == nil {
-			delete(rows, id)
+			rows.Delete(id)
 		} else {
-			rows[id] = row[V]{r.value, r.data, revision}
+			rows.Put(id, &row[V]{r.value, r.data, revision})
 			is = &r.value
 		}
 		if t.index != nil {

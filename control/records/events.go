@@ -39,7 +39,7 @@ func (tx *Tx) expireEvents() (left, expired []cluster.Event) {
 	}
 	delete(excess, "") // of no node
 	for id, more := range excess {
-		if excess[id] = tx.model.eventsOf[id] + more - KeptOfNode; excess[id] <= 0 {
+		if excess[id] = tx.model.eventsOf.At(id) + more - KeptOfNode; excess[id] <= 0 {
 			delete(excess, id)
 		}
 	}
@@ -62,12 +62,15 @@ func (tx *Tx) expireEvents() (left, expired []cluster.Event) {
 
 // addEvents makes the events of a write the model's.
 func (tx *Tx) addEvents(m *Model) {
+	if len(tx.events) == 0 {
+		return
+	}
 	left, expired := tx.expireEvents()
 	for _, e := range expired {
-		m.eventsOf[e.Node]--
+		m.eventsOf.Put(e.Node, m.eventsOf.At(e.Node)-1)
 	}
 	for _, e := range tx.events {
-		m.eventsOf[e.Node]++
+		m.eventsOf.Put(e.Node, m.eventsOf.At(e.Node)+1)
 	}
 	m.Events = append(left, tx.events...)
 }

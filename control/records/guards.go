@@ -12,5 +12,5 @@ type Guards map[string]cluster.Revision
 
 // Guard makes a write depend on the record of a value being as it was read.
 func Guard[K cmp.Ordered, V any](g Guards, t *Table[K, V], id K) {
-	g[t.Key(id)] = t.rows[id].revision
+	g[t.Key(id)] = t.Written(id)
 }

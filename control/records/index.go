@@ -5,32 +5,27 @@ import "github.com/drover/drover/cluster"
 // An Index answers, without a walk over the cluster, what a model is asked all the time.
 type Index struct {
 	// Users maps each volume to the application that uses it.
-	Users map[cluster.VolumeID]cluster.AppName
+	Users Map[cluster.VolumeID, cluster.AppName]
 	// Open maps each volume to its move that has not ended.
-	Open map[cluster.VolumeID]cluster.MoveID
+	Open Map[cluster.VolumeID, cluster.MoveID]
 	// Owned are the volumes that each node owns, and owner is the same the other way round.
-	Owned map[cluster.NodeID]Set[cluster.VolumeID]
-	owner map[cluster.VolumeID]cluster.NodeID
+	Owned Pairs[cluster.NodeID, cluster.VolumeID]
+	owner Map[cluster.VolumeID, cluster.NodeID]
 	// Placed are the applications without a volume that are placed on each node, and Drained
 	// those that go on running there until they are healthy elsewhere.
-	Placed, Drained map[cluster.NodeID]Set[cluster.AppName]
+	Placed, Drained Pairs[cluster.NodeID, cluster.AppName]
 	// Ownerless are the volumes that wait for their first owner, and Deleted those that are deleted.
-	Ownerless, Deleted Set[cluster.VolumeID]
+	Ownerless, Deleted Map[cluster.VolumeID, struct{}]
 }
 
 // A Set is some ids.
 type Set[K comparable] map[K]struct{}
 
-func newIndex() Index {
+// clone returns an index that is changed without this one.
+func (x *Index) clone() Index {
 	return Index{
-		Users:     map[cluster.VolumeID]cluster.AppName{},
-		Open:      map[cluster.VolumeID]cluster.MoveID{},
-		Owned:     map[cluster.NodeID]Set[cluster.VolumeID]{},
-		owner:     map[cluster.VolumeID]cluster.NodeID{},
-		Placed:    map[cluster.NodeID]Set[cluster.AppName]{},
-		Drained:   map[cluster.NodeID]Set[cluster.AppName]{},
-		Ownerless: Set[cluster.VolumeID]{},
-		Deleted:   Set[cluster.VolumeID]{},
+		Users: x.Users.Clone(), Open: x.Open.Clone(), Owned: x.Owned.Clone(), owner: x.owner.Clone(),
+		Placed: x.Placed.Clone(), Drained: x.Drained.Clone(), Ownerless: x.Ownerless.Clone(), Deleted: x.Deleted.Clone(),
 	}
 }
 
@@ -39,80 +34,64 @@ func newIndex() Index {
 func (x *Index) application(was, is *cluster.Application) {
 	if was != nil {
 		if was.Volume == nil {
-			Remove(x.Placed, was.Node, was.Name)
-		} else if x.Users[was.Volume.Volume] == was.Name {
-			delete(x.Users, was.Volume.Volume)
+			x.Placed.Remove(was.Node, was.Name)
+		} else if x.Users.At(was.Volume.Volume) == was.Name {
+			x.Users.Delete(was.Volume.Volume)
 		}
 	}
 	switch {
 	case is == nil:
 	case is.Volume != nil:
-		x.Users[is.Volume.Volume] = is.Name
+		x.Users.Put(is.Volume.Volume, is.Name)
 	case is.Node != "":
-		Add(x.Placed, is.Node, is.Name)
+		x.Placed.Add(is.Node, is.Name)
 	}
 }
 
 func (x *Index) drain(was, is *Drain) {
 	if was != nil {
-		Remove(x.Drained, was.Node, was.Application)
+		x.Drained.Remove(was.Node, was.Application)
 	}
 	if is != nil {
-		Add(x.Drained, is.Node, is.Application)
+		x.Drained.Add(is.Node, is.Application)
 	}
 }
 
 func (x *Index) move(was, is *cluster.Move) {
-	if was != nil && x.Open[was.Volume] == was.ID {
-		delete(x.Open, was.Volume)
+	if was != nil && x.Open.At(was.Volume) == was.ID {
+		x.Open.Delete(was.Volume)
 	}
 	if is != nil && !is.Phase.Ended() {
-		x.Open[is.Volume] = is.ID
+		x.Open.Put(is.Volume, is.ID)
 	}
 }
 
 // volume notes a change of a volume. Ownerships come before volumes.
 func (x *Index) volume(was, is *cluster.Volume) {
 	if was != nil {
-		delete(x.Ownerless, was.ID)
-		delete(x.Deleted, was.ID)
+		x.Ownerless.Delete(was.ID)
+		x.Deleted.Delete(was.ID)
 	}
 	if is == nil {
 		return
 	}
 	if is.Deleted {
-		x.Deleted[is.ID] = struct{}{}
+		x.Deleted.Put(is.ID, struct{}{})
 		return
 	}
-	if _, owned := x.owner[is.ID]; !owned {
-		x.Ownerless[is.ID] = struct{}{}
+	if _, owned := x.owner.Get(is.ID); !owned {
+		x.Ownerless.Put(is.ID, struct{}{})
 	}
 }
 
 func (x *Index) ownership(was, is *cluster.Ownership) {
 	if was != nil {
-		Remove(x.Owned, was.Owner, was.Volume)
-		delete(x.owner, was.Volume)
+		x.Owned.Remove(was.Owner, was.Volume)
+		x.owner.Delete(was.Volume)
 	}
 	if is != nil {
-		Add(x.Owned, is.Owner, is.Volume)
-		x.owner[is.Volume] = is.Owner
-		delete(x.Ownerless, is.Volume)
-	}
-}
-
-// Add puts a value into the set of a key.
-func Add[K, V comparable](sets map[K]Set[V], k K, v V) {
-	if sets[k] == nil {
-		sets[k] = Set[V]{}
-	}
-	sets[k][v] = struct{}{}
-}
-
-// Remove takes a value out of the set of a key.
-func Remove[K, V comparable](sets map[K]Set[V], k K, v V) {
-	delete(sets[k], v)
-	if len(sets[k]) == 0 {
-		delete(sets, k)
+		x.Owned.Add(is.Owner, is.Volume)
+		x.owner.Put(is.Volume, is.Owner)
+		x.Ownerless.Delete(is.Volume)
 	}
 }

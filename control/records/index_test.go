@@ -11,7 +11,7 @@ func TestTheIndexFollowsASwapOfVolumes(t *testing.T) {
 		return &cluster.Application{Name: name, Volume: &cluster.Attachment{Volume: id}}
 	}
 	for _, xFirst := range []bool{true, false} {
-		i := newIndex()
+		i := new(Index)
 		i.application(nil, app("x", "1"))
 		i.application(nil, app("y", "2"))
 		swap := []func(){
@@ -24,7 +24,7 @@ func TestTheIndexFollowsASwapOfVolumes(t *testing.T) {
 		for _, change := range swap {
 			change()
 		}
-		if i.Users["1"] != "y" || i.Users["2"] != "x" {
+		if i.Users.At("1") != "y" || i.Users.At("2") != "x" {
 			t.Errorf("x first %t: after the swap the users are %v", xFirst, i.Users)
 		}
 	}

@@ -18,8 +18,7 @@ func TestRunsOn(t *testing.T) {
 		for _, d := range left {
 			tx.Drains.Put(d)
 		}
-		tx.Apply(1)
-		return m
+		return tx.Outcome(1)
 	}
 	owned := []cluster.Ownership{{Volume: "v", Owner: "a"}}
 	volume := &cluster.Attachment{Volume: "v"}

@@ -5,7 +5,7 @@
 //	tx := m.Begin()                    // a write in the making, over the model
 //	tx.Volumes.Put(v)
 //	batch, err := tx.Batch()           // what the store is asked to do, and under which conditions
-//	tx.Apply(revision)                 // it has done it: the model is as the write made it
+//	m = tx.Outcome(revision)           // it has done it: the model as the write made it
 //
 // The package decides nothing (package rules does) and waits for nothing.
 package records
@@ -31,7 +31,8 @@ const (
 	eventNoun = "event"
 )
 
-// A Model is all that the service must not lose: what the store holds, decoded and indexed.
+// A Model is all that the service must not lose: what the store holds, decoded and indexed. Once it is loaded
+// nothing in it changes: a write makes another one, which shares with it what the write does not touch.
 type Model struct {
 	Revision cluster.Revision // of the store
 	Head     cluster.Revision // of the configuration
@@ -39,13 +40,13 @@ type Model struct {
 	*Nouns
 	Events []cluster.Event // by id
 	// eventsOf counts them by node.
-	eventsOf map[cluster.NodeID]int
+	eventsOf Map[cluster.NodeID, int]
 	Index    Index
 }
 
 // New returns the model of an empty store.
 func New() *Model {
-	return &Model{Nouns: newNouns(), Index: newIndex(), eventsOf: map[cluster.NodeID]int{}}
+	return &Model{Nouns: newNouns()}
 }
 
 // Load decodes what a store holds.
@@ -74,7 +75,7 @@ func (m *Model) load(key string, r store.Record) error {
 		var e cluster.Event
 		err := json.Unmarshal(r.Value, &e)
 		m.Events = append(m.Events, e)
-		m.eventsOf[e.Node]++
+		m.eventsOf.Put(e.Node, m.eventsOf.At(e.Node)+1)
 		return err
 	case headKey:
 		m.Head = r.Revision
@@ -85,36 +86,35 @@ func (m *Model) load(key string, r store.Record) error {
 
 // build fills the index from the tables.
 func (m *Model) build() {
-	m.Index = newIndex()
+	m.Index = Index{}
 	for _, t := range m.list {
 		t.build(&m.Index)
 	}
 }
 
-// Clone returns a model that can be changed without this one.
-func (m *Model) Clone() *Model {
-	c := &Model{Revision: m.Revision, Head: m.Head, Nouns: newNouns(), Events: m.Events}
+// clone returns a model of which everything but the rows of its tables, which it shares, is its own.
+func (m *Model) clone() *Model {
+	c := &Model{Revision: m.Revision, Head: m.Head, Nouns: newNouns(), Events: m.Events, eventsOf: m.eventsOf.Clone(), Index: m.Index.clone()}
 	for i, t := range c.list {
-		t.copyOf(m.list[i])
+		t.same(m.list[i])
 	}
-	c.build()
 	return c
 }
 
 // User returns the application that uses a volume.
 func (m *Model) User(id cluster.VolumeID) (cluster.Application, bool) {
-	return m.Applications.Get(m.Index.Users[id])
+	return m.Applications.Get(m.Index.Users.At(id))
 }
 
 // OpenMove returns the move of a volume that has not ended.
 func (m *Model) OpenMove(id cluster.VolumeID) (cluster.Move, bool) {
-	return m.Moves.Get(m.Index.Open[id])
+	return m.Moves.Get(m.Index.Open.At(id))
 }
 
 // OpenMoves returns every move that has not ended, oldest first.
 func (m *Model) OpenMoves() []cluster.Move {
 	var out []cluster.Move
-	for _, id := range m.Index.Open {
+	for _, id := range m.Index.Open.All() {
 		move, _ := m.Moves.Get(id)
 		out = append(out, move)
 	}

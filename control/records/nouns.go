@@ -52,7 +52,7 @@ func newNouns() *Nouns {
 }
 
 func noun[K cmp.Ordered, V any](n *Nouns, name string, id func(V) K, index func(x *Index, was, is *V)) *Table[K, V] {
-	t := &Table[K, V]{noun: name, id: id, index: index, rows: map[K]row[V]{}}
+	t := &Table[K, V]{noun: name, id: id, index: index}
 	n.list = append(n.list, t)
 	return t
 }

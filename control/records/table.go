@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 
 	"github.com/drover/drover/cluster"
@@ -19,7 +18,7 @@ type Table[K cmp.Ordered, V any] struct {
 	noun  string
 	id    func(V) K
 	index func(x *Index, was, is *V) // notes a change; nil: the noun has no index
-	rows  map[K]row[V]
+	rows  Map[K, *row[V]]
 
 	// changes are what is not in the store yet; nil in the table of a Model, which nobody may change.
 	changes map[K]*row[V] // nil: deleted
@@ -45,12 +44,15 @@ func (t *Table[K, V]) Get(id K) (V, bool) {
 		}
 		return r.value, true
 	}
-	r, ok := t.rows[id]
-	return r.value, ok
+	if r, ok := t.rows.Get(id); ok {
+		return r.value, true
+	}
+	var none V
+	return none, false
 }
 
 // Len returns how many values the store has.
-func (t *Table[K, V]) Len() int { return len(t.rows) }
+func (t *Table[K, V]) Len() int { return t.rows.Len() }
 
 // Each yields every value, in no order.
 func (t *Table[K, V]) Each() iter.Seq2[K, V] {
@@ -60,7 +62,7 @@ func (t *Table[K, V]) Each() iter.Seq2[K, V] {
 				return
 			}
 		}
-		for id, r := range t.rows {
+		for id, r := range t.rows.All() {
 			if _, changed := t.changes[id]; !changed && !yield(id, r.value) {
 				return
 			}
@@ -71,7 +73,7 @@ func (t *Table[K, V]) Each() iter.Seq2[K, V] {
 // Rows yields the record of every value that the store has, in no order.
 func (t *Table[K, V]) Rows() iter.Seq2[K, store.Record] {
 	return func(yield func(K, store.Record) bool) {
-		for id, r := range t.rows {
+		for id, r := range t.rows.All() {
 			if !yield(id, store.Record{Value: r.data, Revision: r.revision}) {
 				return
 			}
@@ -85,13 +87,23 @@ func (t *Table[K, V]) IDs() []K {
 	for id := range t.Each() {
 		ids = append(ids, id)
 	}
-	slices.Sort(ids)
+	if len(t.changes) > 0 {
+		slices.Sort(ids)
+	}
 	return ids
 }
 
 // All yields every value in the order of the ids.
 func (t *Table[K, V]) All() iter.Seq[V] {
 	return func(yield func(V) bool) {
+		if len(t.changes) == 0 {
+			for _, r := range t.rows.All() {
+				if !yield(r.value) {
+					return
+				}
+			}
+			return
+		}
 		for _, id := range t.IDs() {
 			if v, ok := t.Get(id); ok && !yield(v) {
 				return
@@ -105,7 +117,7 @@ type table interface {
 	name() string
 	load(store.Record) error
 	over(table)
-	copyOf(table)
+	same(table)
 	build(*Index)
 	stage(*store.Batch, Guards) error
 	apply(table, *Index, cluster.Revision)
@@ -114,7 +126,12 @@ type table interface {
 func (t *Table[K, V]) name() string { return t.noun }
 
 // Written returns the revision of the write that put a value there; zero if there is none.
-func (t *Table[K, V]) Written(id K) cluster.Revision { return t.rows[id].revision }
+func (t *Table[K, V]) Written(id K) cluster.Revision {
+	if r, ok := t.rows.Get(id); ok {
+		return r.revision
+	}
+	return 0
+}
 
 // load adds the value of a record.
 func (t *Table[K, V]) load(r store.Record) error {
@@ -122,7 +139,7 @@ func (t *Table[K, V]) load(r store.Record) error {
 	if err := json.Unmarshal(r.Value, &v); err != nil {
 		return err
 	}
-	t.rows[t.id(v)] = row[V]{v, r.Value, r.Revision}
+	t.rows.Put(t.id(v), &row[V]{v, r.Value, r.Revision})
 	return nil
 }
 
@@ -131,15 +148,15 @@ func (t *Table[K, V]) over(base table) {
 	t.rows, t.changes = base.(*Table[K, V]).rows, map[K]*row[V]{}
 }
 
-// copyOf makes an empty table like another one of its noun, which it shares only values with.
-func (t *Table[K, V]) copyOf(other table) { t.rows = maps.Clone(other.(*Table[K, V]).rows) }
+// same makes an empty table the same as another one of its noun.
+func (t *Table[K, V]) same(as table) { t.rows = as.(*Table[K, V]).rows }
 
 // build notes all values in an index.
 func (t *Table[K, V]) build(x *Index) {
 	if t.index == nil {
 		return
 	}
-	for _, r := range t.rows {
+	for _, r := range t.rows.All() {
 		t.index(x, nil, &r.value)
 	}
 }

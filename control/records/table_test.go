@@ -92,7 +92,7 @@ func TestADrainIsReadFromTheRecordsOfTheFirstVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, drained := m.Index.Drained["a"]["web"]; !drained {
+	if !m.Index.Drained.Has("a", "web") {
 		t.Error("the application that leaves a is forgotten")
 	}
 }

@@ -61,7 +61,7 @@ func (tx *Tx) PutOwnership(o cluster.Ownership) bool {
 
 // User returns the application that uses a volume.
 func (tx *Tx) User(id cluster.VolumeID) (cluster.Application, bool) {
-	for _, name := range []cluster.AppName{tx.users[id], tx.model.Index.Users[id]} {
+	for _, name := range []cluster.AppName{tx.users[id], tx.model.Index.Users.At(id)} {
 		if a, ok := tx.Applications.Get(name); ok && a.Volume != nil && a.Volume.Volume == id {
 			return a, true
 		}
@@ -71,7 +71,7 @@ func (tx *Tx) User(id cluster.VolumeID) (cluster.Application, bool) {
 
 // OpenMove returns the move of a volume that has not ended.
 func (tx *Tx) OpenMove(id cluster.VolumeID) (cluster.Move, bool) {
-	for _, open := range []cluster.MoveID{tx.opened[id], tx.model.Index.Open[id]} {
+	for _, open := range []cluster.MoveID{tx.opened[id], tx.model.Index.Open.At(id)} {
 		if m, ok := tx.Moves.Get(open); ok && !m.Phase.Ended() {
 			return m, true
 		}
@@ -89,27 +89,21 @@ func (tx *Tx) ChangesEveryone() bool {
 	return len(tx.Routes.changes)+len(tx.Nodes.changes)+len(tx.Keys.changes) > 0
 }
 
-// Apply makes the write, which is in the store at that revision, part of the model. The Tx is then
-// over, but for what it says of its changes.
-func (tx *Tx) Apply(revision cluster.Revision) { tx.apply(tx.model, revision) }
-
-// Outcome returns the model as it would be with the write, which is not made.
-func (tx *Tx) Outcome() *Model {
-	m := tx.model.Clone()
-	tx.events = nil // they are no news
-	tx.apply(m, m.Revision+1)
-	return m
-}
-
-func (tx *Tx) apply(m *Model, revision cluster.Revision) {
-	if tx.ChangesConfiguration() {
-		m.Head = revision
-	}
-	m.Revision, tx.Head = revision, m.Head
-	for i, t := range tx.list {
-		t.apply(m.list[i], &m.Index, revision)
-	}
-	if len(tx.events) > 0 {
+// Outcome returns the model with the write, which is in the store at that revision; that which the write
+// lies over stays as it is. The Tx is then over, but for what it says of its changes.
+func (tx *Tx) Outcome(revision cluster.Revision) *Model {
+	m := tx.model
+	if revision != m.Revision { // else there was nothing to write
+		m = m.clone()
+		if tx.ChangesConfiguration() {
+			m.Head = revision
+		}
+		m.Revision = revision
+		for i, t := range tx.list {
+			t.apply(m.list[i], &m.Index, revision)
+		}
 		tx.addEvents(m)
 	}
+	tx.Head = m.Head
+	return m
 }

@@ -173,12 +173,12 @@ func (l *list) removed(id cluster.NodeID) bool {
 
 func (l *list) node(node cluster.Node) {
 	called := l.Model.Node(node.ID)
-	if n := l.Seen.Nodes[node.ID]; n != nil && n.Rival != "" {
+	if n := l.Seen.Nodes.At(node.ID); n != nil && n.Rival != "" {
 		l.add("node %s: two agents speak as it, %s; neither is told anything new", called, n.Rival)
 		return
 	}
 	if !l.InTouch(node.ID) {
-		if x := l.Model.Index; len(x.Owned[node.ID])+len(x.Placed[node.ID]) > 0 {
+		if x := l.Model.Index; x.Owned.Any(node.ID) || x.Placed.Any(node.ID) {
 			l.of(node.ID, "node %s has not been heard of", called)
 		}
 		return

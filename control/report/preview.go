@@ -19,7 +19,7 @@ import (
 func Preview(v view.View, opened []cluster.MoveID) []wire.PlannedStep {
 	steps := []wire.PlannedStep{}
 	for n := range v.Model.Nodes.All() {
-		node := v.Seen.Nodes[n.ID]
+		node := v.Seen.Nodes.At(n.ID)
 		if node == nil || node.State == nil {
 			continue
 		}
@@ -66,7 +66,7 @@ func observedBy(n cluster.Node, state cluster.NodeState, now time.Time) plan.Obs
 func leftBehind(v view.View) []wire.PlannedStep {
 	var steps []wire.PlannedStep
 	for n := range v.Model.Nodes.All() {
-		node := v.Seen.Nodes[n.ID]
+		node := v.Seen.Nodes.At(n.ID)
 		if node == nil || node.State == nil {
 			continue
 		}

@@ -58,7 +58,7 @@ func Nodes(v view.View) []wire.NodeStatus {
 	out := []wire.NodeStatus{}
 	for node := range v.Model.Nodes.All() {
 		status := wire.NodeStatus{Node: node, State: cluster.NodeState{Node: node.ID}}
-		if n := v.Seen.Nodes[node.ID]; n != nil {
+		if n := v.Seen.Nodes.At(node.ID); n != nil {
 			status.Live = v.InTouch(node.ID)
 			if !n.Heard.IsZero() {
 				status.Heard = v.Wall.Add(-v.Now.Sub(n.Heard))
@@ -119,8 +119,8 @@ func Volume(v view.View, nameOrID string) (wire.VolumeStatus, error) {
 		return wire.VolumeStatus{}, v.Model.NoVolume(nameOrID)
 	}
 	status := volumeStatus(v, volume)
-	for _, node := range records.Sorted(v.Seen.Nodes) {
-		state := v.Seen.Nodes[node].State
+	for node, n := range v.Seen.Nodes.All() {
+		state := n.State
 		if state == nil {
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 // authorize returns the move if it is up to that node to say something of that attempt.
 func (w *Write) authorize(id cluster.MoveID, node cluster.NodeID, source bool, attempt int) (cluster.Move, error) {
 	m, ok := w.move(id)
-	if said := w.View.Seen.Nodes[node]; !ok && (w.Recovering() || said != nil && said.State == nil) {
+	if said := w.View.Seen.Nodes.At(node); !ok && (w.Recovering() || said != nil && said.State == nil) {
 		// It may have been committed: whoever asks must not take it for withdrawn. Of a node that has yet
 		// to say what it has acted on there is no telling whether the store has gone back.
 		return m, fmt.Errorf("%w: there is no move %s on record, and the store may have gone back", cluster.ErrUnavailable, id)
@@ -195,7 +195,7 @@ func (w *Write) overdue(m cluster.Move) string {
 // lastProgress returns when the source last reported progress in the precopy phase, the only one
 // that lasts as long as there is any.
 func (w *Write) lastProgress(m cluster.Move) time.Time {
-	if p := w.View.Seen.Progress[m.ID]; m.Phase == cluster.PhasePrecopy && p.Attempt == m.Attempt {
+	if p := w.View.Seen.Progress.At(m.ID); m.Phase == cluster.PhasePrecopy && p.Attempt == m.Attempt {
 		return p.At
 	}
 	return time.Time{}

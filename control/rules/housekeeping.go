@@ -3,6 +3,7 @@ package rules
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -17,10 +18,10 @@ const KeptMoves = 1_000
 // since it was done last.
 func (w *Write) Tidy(turned map[cluster.NodeID]bool) {
 	w.expireLeases()
-	for id := range w.View.Model.Index.Open {
+	for id := range w.View.Model.Index.Open.Keys() {
 		w.Look(id)
 	}
-	for id := range w.View.Model.Index.Ownerless {
+	for id := range w.View.Model.Index.Ownerless.Keys() {
 		w.Look(id)
 	}
 	for id, live := range turned {
@@ -33,14 +34,14 @@ func (w *Write) Tidy(turned map[cluster.NodeID]bool) {
 // turnedNode tells of a node that is no longer heard of, and has the routes derived anew that
 // lead to it.
 func (w *Write) turnedNode(id cluster.NodeID, live bool) {
-	if n := w.View.Seen.Nodes[id]; !live && n.Rival == "" {
+	if n := w.View.Seen.Nodes.At(id); !live && n.Rival == "" {
 		w.Tell(cluster.Event{Node: id, Kind: "lost", Message: fmt.Sprintf("node %s has not been heard of for %s; what it holds stays on record",
 			w.Node(id), w.View.Silence(id).Round(time.Second))})
 	}
-	for volume := range w.View.Model.Index.Owned[id] {
+	for volume := range w.View.Model.Index.Owned.Of(id) {
 		w.Look(volume)
 	}
-	for _, names := range []set[cluster.AppName]{w.View.Model.Index.Placed[id], w.View.Model.Index.Drained[id]} {
+	for _, names := range []iter.Seq[cluster.AppName]{w.View.Model.Index.Placed.Of(id), w.View.Model.Index.Drained.Of(id)} {
 		for name := range names {
 			w.LookAt(name)
 		}
@@ -72,7 +73,7 @@ const tombstone = 7 * 24 * time.Hour
 // forgetVolumes forgets the volumes that were deleted so long ago that nothing is left of them to bring
 // back. Of a node that has not said what it has that is unknown: they are kept.
 func (w *Write) forgetVolumes() {
-	for id := range w.View.Model.Index.Deleted {
+	for id := range w.View.Model.Index.Deleted.Keys() {
 		v, _ := w.Volumes.Get(id)
 		o, owned := w.Ownerships.Get(id)
 		if !v.Deleted || w.Recovering() || owned && !w.nothingLeft(v, o) {
@@ -99,7 +100,7 @@ func (w *Write) nothingLeft(v cluster.Volume, o cluster.Ownership) bool {
 	if !w.known(o.Owner) {
 		return true
 	}
-	n := w.View.Seen.Nodes[o.Owner]
+	n := w.View.Seen.Nodes.At(o.Owner)
 	return n != nil && n.State != nil && n.State.VolumesUnknown == "" && n.State.Trash != nil &&
 		!slices.Contains(n.State.Trash, v.ID) && !slices.Contains(n.State.Unreadable, v.ID) &&
 		!slices.ContainsFunc(n.State.TrashReplicas, func(r cluster.TrashReplica) bool { return r.Volume == v.ID })

@@ -71,7 +71,7 @@ func (w *Write) firstOwner(v cluster.Volume) {
 
 // conflict tells once of a conflict, not each time that it is met.
 func (w *Write) conflict(v cluster.Volume, what string) {
-	if w.Told[v.ID] == what || w.View.Seen.Told[v.ID] == what {
+	if w.Told[v.ID] == what || w.View.Seen.Told.At(v.ID) == what {
 		return
 	}
 	w.Told[v.ID] = what

@@ -122,7 +122,7 @@ func (w *Write) Accept() error {
 	if !w.Recoveries.Drop("store") && !above {
 		return fmt.Errorf("%w: there is nothing to accept: the store has not gone back", cluster.ErrConflict)
 	}
-	for id, n := range w.View.Seen.Nodes {
+	for id, n := range w.View.Seen.Nodes.All() {
 		if n.Lost != (cluster.Position{}) {
 			w.Accepted.Put(records.Accepted{Node: id, Told: n.Lost})
 		}

@@ -50,7 +50,7 @@ func (w *Write) RemoveNode(node string, r wire.RemovalRequest) (wire.Removal, er
 
 // alive says why a node may still run; nil if nothing says so.
 func (w *Write) alive(id cluster.NodeID) error {
-	called, n := w.Node(id), w.View.Seen.Nodes[id]
+	called, n := w.Node(id), w.View.Seen.Nodes.At(id)
 	refused := func(format string, args ...any) error {
 		err := fmt.Errorf("%w: %s %s", cluster.ErrRefused, called, fmt.Sprintf(format, args...))
 		return cluster.WithHint(err, fmt.Sprintf("move away what it has (drover move APPLICATION NODE), stop its agent, and remove it once it has been silent for %s", w.View.Timing.Liveness))
@@ -109,7 +109,7 @@ func (w *Write) ReadmitNode(nameOrID string) (cluster.RemovedNode, error) {
 		return r, fmt.Errorf("%w among the removed ones", records.NotFound("node", nameOrID))
 	}
 	w.Removed.Drop(r.ID)
-	for id := range w.View.Model.Index.Owned[r.ID] {
+	for id := range w.View.Model.Index.Owned.Of(r.ID) {
 		w.Look(id)
 	}
 	w.Tell(cluster.Event{Kind: "readmitted", Message: fmt.Sprintf("node %s may register again%s", cmp.Or(r.Name, string(r.ID)), by(w.caller()))})
@@ -146,16 +146,16 @@ func (rm *removal) everything() {
 			rm.say("the lease on volume %s ends", rm.Volume(l.Volume))
 		}
 	}
-	for _, id := range records.Sorted(index.Owned[rm.gone]) {
+	for id := range index.Owned.Of(rm.gone) {
 		rm.volume(id)
 	}
-	for _, id := range records.Sorted(index.Ownerless) {
+	for id := range index.Ownerless.Keys() {
 		rm.unowned(id)
 	}
-	for _, name := range records.Sorted(index.Placed[rm.gone]) {
+	for name := range index.Placed.Of(rm.gone) {
 		rm.application(name)
 	}
-	for name := range index.Drained[rm.gone] {
+	for name := range index.Drained.Of(rm.gone) {
 		rm.LookAt(name)
 	}
 }

@@ -22,7 +22,7 @@ func (w *Write) Start(life string) {
 		w.Lives.Drop(id)
 	}
 	timing := w.View.Timing
-	for id := range w.View.Model.Index.Open {
+	for id := range w.View.Model.Index.Open.Keys() {
 		m, open := w.OpenMove(id)
 		if !open {
 			continue

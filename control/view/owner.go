@@ -16,7 +16,7 @@ func (v View) Created(o cluster.Ownership) bool {
 	if o.Created {
 		return false
 	}
-	n := v.Seen.Nodes[o.Owner]
+	n := v.Seen.Nodes.At(o.Owner)
 	if n != nil && n.State != nil && slices.Contains(n.State.Made, o.Volume) {
 		return true
 	}
@@ -38,7 +38,7 @@ func (v View) Emptied(o cluster.Ownership) bool {
 // Unreadable reports whether the owner of a volume says that it has something of it in its trash that
 // it cannot read.
 func (v View) Unreadable(o cluster.Ownership) bool {
-	n := v.Seen.Nodes[o.Owner]
+	n := v.Seen.Nodes.At(o.Owner)
 	return n != nil && n.State != nil && slices.Contains(n.State.Unreadable, o.Volume)
 }
 
@@ -130,14 +130,10 @@ func (v View) Strays(volume cluster.Volume) string {
 	for _, node := range records.Sorted(copies) {
 		on = append(on, fmt.Sprintf("%s (%s, epoch %d)", v.Model.Node(node), copies[node].Role, copies[node].Epoch))
 	}
-	trashed := records.Set[cluster.NodeID]{} // sorted when they are known: it is asked of every new volume
-	for node, seen := range v.Seen.Nodes {
-		if state := seen.State; state != nil && (slices.Contains(state.Trash, volume.ID) || slices.Contains(state.Unreadable, volume.ID)) {
-			trashed[node] = struct{}{}
+	for node, n := range v.Seen.Nodes.All() {
+		if state := n.State; state != nil && (slices.Contains(state.Trash, volume.ID) || slices.Contains(state.Unreadable, volume.ID)) {
+			on = append(on, v.Model.Node(node)+" (in the trash)")
 		}
-	}
-	for _, node := range records.Sorted(trashed) {
-		on = append(on, v.Model.Node(node)+" (in the trash)")
 	}
 	if len(on) == 0 {
 		return ""

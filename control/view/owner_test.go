@@ -39,8 +39,8 @@ func TestTheHighestEpochThatWasSeenCounts(t *testing.T) {
 			m := records.New()
 			tx := m.Begin()
 			tx.Recoveries.Put(records.Recovery{Witnesses: tt.witnesses})
-			tx.Apply(1)
-			v := View{Model: m, Seen: NewSeen()}
+			m = tx.Outcome(1)
+			v := View{Model: m, Seen: &Seen{}}
 			for node, c := range tt.copies {
 				v.Seen.Report(node, []cluster.Copy{c})
 			}

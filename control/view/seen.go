@@ -10,15 +10,17 @@ import (
 	"github.com/drover/drover/control/records"
 )
 
-// Seen is what nodes have said in this life of the service.
+// Seen is what nodes have said in this life of the service. The zero Seen is before anybody has said anything.
 type Seen struct {
-	Nodes    map[cluster.NodeID]*Node
-	Progress map[cluster.MoveID]Progress
+	// Nodes are not changed once they were put here: who may show them to others puts another one.
+	Nodes    records.Map[cluster.NodeID, *Node]
+	Progress records.Map[cluster.MoveID, Progress]
 	// Told are the conflicts that an event told of.
-	Told map[cluster.VolumeID]string
+	Told records.Map[cluster.VolumeID, string]
 
-	copies map[cluster.VolumeID]map[cluster.NodeID]cluster.Copy
-	held   map[cluster.NodeID]records.Set[cluster.VolumeID]
+	// The values of both are not changed either.
+	copies records.Map[cluster.VolumeID, map[cluster.NodeID]cluster.Copy]
+	held   records.Map[cluster.NodeID, records.Set[cluster.VolumeID]]
 }
 
 // A Node is what is known of a node in this life of the service.
@@ -65,64 +67,53 @@ func (p Progress) merge(m cluster.Move) cluster.Move {
 	return m
 }
 
-// NewSeen returns what is seen before anybody has said anything.
-func NewSeen() *Seen {
-	return &Seen{
-		Nodes: map[cluster.NodeID]*Node{}, Progress: map[cluster.MoveID]Progress{}, Told: map[cluster.VolumeID]string{},
-		copies: map[cluster.VolumeID]map[cluster.NodeID]cluster.Copy{},
-		held:   map[cluster.NodeID]records.Set[cluster.VolumeID]{},
-	}
-}
-
-// Clone returns a copy that shares nothing with s but states, which are not changed.
+// Clone returns the same, which stays as it is when s is changed. Its cost does not grow with what was seen.
 func (s *Seen) Clone() *Seen {
-	out := NewSeen()
-	for id, n := range s.Nodes {
-		of := *n
-		out.Nodes[id] = &of
-	}
-	for id, p := range s.Progress {
-		out.Progress[id] = p
-	}
-	for id, what := range s.Told {
-		out.Told[id] = what
-	}
-	for node, held := range s.held {
-		for id := range held {
-			out.put(node, s.copies[id][node])
-		}
-	}
-	return out
+	return &Seen{Nodes: s.Nodes.Clone(), Progress: s.Progress.Clone(), Told: s.Told.Clone(), copies: s.copies.Clone(), held: s.held.Clone()}
 }
 
 // Held returns the volumes of which a node has reported a copy. They must not be changed.
-func (s *Seen) Held(node cluster.NodeID) records.Set[cluster.VolumeID] { return s.held[node] }
+func (s *Seen) Held(node cluster.NodeID) records.Set[cluster.VolumeID] { return s.held.At(node) }
 
 // Report replaces what is known of a node's copies.
 func (s *Seen) Report(node cluster.NodeID, volumes []cluster.Copy) {
-	for id := range s.held[node] {
-		delete(s.copies[id], node)
-		if len(s.copies[id]) == 0 {
-			delete(s.copies, id)
-		}
+	said := map[cluster.VolumeID]*cluster.Copy{}
+	for id := range s.Held(node) {
+		said[id] = nil
 	}
-	delete(s.held, node)
+	held := records.Set[cluster.VolumeID]{}
 	for _, v := range volumes {
-		s.put(node, v)
+		said[v.Volume] = &v
+		held[v.Volume] = struct{}{}
+	}
+	for id, is := range said {
+		s.put(node, id, is)
+	}
+	if len(held) == 0 {
+		s.held.Delete(node)
+	} else {
+		s.held.Put(node, held)
 	}
 }
 
-func (s *Seen) put(node cluster.NodeID, v cluster.Copy) {
-	if s.copies[v.Volume] == nil {
-		s.copies[v.Volume] = map[cluster.NodeID]cluster.Copy{}
+// put sets the copy of a volume that a node has; nil: it has none.
+func (s *Seen) put(node cluster.NodeID, id cluster.VolumeID, is *cluster.Copy) {
+	copies := map[cluster.NodeID]cluster.Copy{}
+	maps.Copy(copies, s.copies.At(id))
+	delete(copies, node)
+	if is != nil {
+		copies[node] = *is
 	}
-	s.copies[v.Volume][node] = v
-	records.Add(s.held, node, v.Volume)
+	if len(copies) == 0 {
+		s.copies.Delete(id)
+	} else {
+		s.copies.Put(id, copies)
+	}
 }
 
 // Conflicts reports whether a node has said that something is wrong with a volume there.
 func (s *Seen) Conflicts(node cluster.NodeID, id cluster.VolumeID) bool {
-	n := s.Nodes[node]
+	n := s.Nodes.At(node)
 	return n != nil && n.State != nil && slices.ContainsFunc(n.State.Conflicts, func(c cluster.Conflict) bool { return c.Volume == id })
 }
 

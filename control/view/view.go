@@ -2,10 +2,12 @@
 // have said of themselves, the service's patience, and the time. Rules, assignments and reports are
 // functions of a View, so that none of them looks twice and sees two things.
 //
-// A View borrows what it shows: it is good for as long as its owner holds the lock of the service.
+// What a View shows does not change, whatever happens meanwhile: it is good for as long as somebody wants to look
+// at that instant. One that shares its Seen with the service is good for as long as its owner holds the service's lock.
 package view
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -15,6 +17,9 @@ import (
 
 // RevisionsPerWrite is by how many bits the revision of an assignment is above that of the store.
 const RevisionsPerWrite = 20
+
+// Never is a revision that nothing gets to.
+const Never cluster.Revision = math.MaxInt64
 
 // A View is everything at one instant.
 type View struct {
@@ -35,14 +40,14 @@ type View struct {
 
 // InTouch reports whether a node was heard of a short time ago, and of one agent only.
 func (v View) InTouch(id cluster.NodeID) bool {
-	n := v.Seen.Nodes[id]
+	n := v.Seen.Nodes.At(id)
 	return n != nil && n.Rival == "" && !n.Heard.IsZero() && v.Now.Sub(n.Heard) <= v.Timing.Liveness
 }
 
 // Silence returns for how long a node has not been heard of; at most since the service started.
 func (v View) Silence(id cluster.NodeID) time.Duration {
 	last := v.Started
-	if n := v.Seen.Nodes[id]; n != nil && n.Heard.After(last) {
+	if n := v.Seen.Nodes.At(id); n != nil && n.Heard.After(last) {
 		last = n.Heard
 	}
 	return v.Now.Sub(last)
@@ -50,7 +55,7 @@ func (v View) Silence(id cluster.NodeID) time.Duration {
 
 // Awaited reports whether a node may yet say that it is there: the service has just started.
 func (v View) Awaited(id cluster.NodeID) bool {
-	n := v.Seen.Nodes[id]
+	n := v.Seen.Nodes.At(id)
 	return n != nil && n.Heard.IsZero() && v.Now.Sub(v.Started) <= v.Timing.Liveness
 }
 
@@ -58,7 +63,7 @@ func (v View) Awaited(id cluster.NodeID) bool {
 // service started. It waits for them for the time in which a node that is there would have come.
 func (v View) Unheard() bool {
 	starting := v.Now.Sub(v.Started) <= v.Timing.Liveness
-	for id, n := range v.Seen.Nodes {
+	for id, n := range v.Seen.Nodes.All() {
 		if n.Silent && (starting || v.InTouch(id)) {
 			return true
 		}
@@ -71,7 +76,7 @@ func (v View) State(id cluster.NodeID) *cluster.NodeState {
 	if !v.InTouch(id) {
 		return nil
 	}
-	return v.Seen.Nodes[id].State
+	return v.Seen.Nodes.At(id).State
 }
 
 // Hears reports whether a node that is in touch says that another one takes part in membership. One that
@@ -85,13 +90,13 @@ func (v View) Hears(by, id cluster.NodeID) bool {
 		return state.Peers[id] == "alive"
 	}
 	is, _ := v.Model.Nodes.Get(id)
-	n := v.Seen.Nodes[id]
-	return is.GossipAddress != "" && (n == nil || v.Seen.Nodes[by].Told >= n.Joined) && !slices.Contains(state.Missing, id)
+	n := v.Seen.Nodes.At(id)
+	return is.GossipAddress != "" && (n == nil || v.Seen.Nodes.At(by).Told >= n.Joined) && !slices.Contains(state.Missing, id)
 }
 
 // Copies returns the copies of a volume that nodes have reported. They must not be changed.
 func (v View) Copies(id cluster.VolumeID) map[cluster.NodeID]cluster.Copy {
-	return v.Seen.copies[id]
+	return v.Seen.copies.At(id)
 }
 
 // Above returns what nodes say of owners later than one: the highest epoch of a copy above it, and the
@@ -145,7 +150,7 @@ func (v View) Owner(o cluster.Ownership) (owner cluster.Ownership, later bool) {
 const Somebody cluster.NodeID = "another node"
 
 // Merged returns a move with what its source reported of it.
-func (v View) Merged(m cluster.Move) cluster.Move { return v.Seen.Progress[m.ID].merge(m) }
+func (v View) Merged(m cluster.Move) cluster.Move { return v.Seen.Progress.At(m.ID).merge(m) }
 
 // Keeps returns the paths at which an application has data of its own on a node: in its container, or
 // between two containers.

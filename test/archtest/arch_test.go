@@ -65,6 +65,7 @@ var layers = []struct {
 // homes says which folder an outside library belongs to, so that it can be replaced there.
 var homes = map[string][]string{
 	"github.com/gin-gonic/gin":                   {"control/api"},
+	"github.com/google/btree":                    {"control/records"},
 	"go.etcd.io/bbolt":                           {"control/store/bolt", "internal/workload/ledger"},
 	"golang.org/x/crypto/ssh":                    {"volume/transfer/ssh"},
 	"github.com/pkg/sftp":                        {"volume/transfer/ssh"},
