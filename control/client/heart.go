@@ -26,13 +26,14 @@ type heart struct {
 	asked cluster.NodeID // who polled last
 	next  chan wire.Heartbeat
 	wait  time.Duration // how long a poll that takes them lasts at least; zero: beatWait
+	last  time.Time     // a heartbeat; who sends none is known by its polls, which last no longer than it says
 }
 
 // poll returns the body of a poll, and how long the service may wait; nil: it has none.
 func (h *heart) poll(node cluster.NodeID, wait time.Duration) (*beats, time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.asked = node; h.node != node || wait == 0 {
+	if h.asked = node; h.node != node || wait == 0 || time.Since(h.last) > wire.LivenessWindow {
 		return nil, wait
 	}
 	wait = max(wait, cmp.Or(h.wait, beatWait))
@@ -64,7 +65,7 @@ func (h *heart) stop() {
 func (h *heart) beat(node cluster.NodeID, b wire.Heartbeat) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.node != node {
+	if h.last = time.Now(); h.node != node {
 		return false
 	}
 	select {

@@ -119,8 +119,8 @@ func certificates(t *testing.T) (dir, node string) {
 	return dir, node
 }
 
-// begin registers the node and reports, and returns the revision of its first assignment.
-func begin(t *testing.T, agent *client.Client) cluster.Revision {
+// begin registers the node, reports and sends a heartbeat, and returns the revision of its first assignment.
+func (l *listening) begin(t *testing.T, agent *client.Client) cluster.Revision {
 	t.Helper()
 	agent.WaitWithHeartbeats(100 * time.Millisecond)
 	if err := agent.Register(t.Context(), cluster.Node{ID: apitest.NodeA, Name: "a", Address: "127.0.0.1", Era: "e"}); err != nil {
@@ -128,6 +128,9 @@ func begin(t *testing.T, agent *client.Client) cluster.Revision {
 	}
 	if err := agent.Report(t.Context(), cluster.NodeState{Node: apitest.NodeA, Era: "e", Sequence: 1, Every: time.Second}); err != nil {
 		t.Fatal(err)
+	}
+	if b := l.beat(t, agent); b.Polling {
+		t.Errorf("before the first poll the heartbeat is %+v", b)
 	}
 	first, changed, err := agent.Assignment(t.Context(), apitest.NodeA, 0, 0)
 	if err != nil || !changed {
@@ -165,7 +168,7 @@ func TestHeartbeatsGoWithThePoll(t *testing.T) {
 	dir, node := certificates(t)
 	l := listen(t, dir, "", false)
 	agent := open(t, l.address, node, pki.Node)
-	since := begin(t, agent)
+	since := l.begin(t, agent)
 	for range 3 { // polls that follow each other, on one connection
 		answered := poll(t, agent, since, 300*time.Millisecond)
 		for range 2 {
@@ -209,7 +212,7 @@ func TestHeartbeatsGoAloneToAnEarlierVersion(t *testing.T) {
 	dir, node := certificates(t)
 	l := listen(t, dir, "", true)
 	agent := open(t, l.address, node, pki.Node)
-	answered := poll(t, agent, begin(t, agent), 300*time.Millisecond)
+	answered := poll(t, agent, l.begin(t, agent), 300*time.Millisecond)
 	if b := l.beat(t, agent); b.Polling {
 		t.Errorf("the heartbeat is %+v, want it alone", b)
 	}
@@ -223,7 +226,7 @@ func TestARefusedHeartbeatEndsThePoll(t *testing.T) {
 	dir, node := certificates(t)
 	l := listen(t, dir, "", false)
 	agent := open(t, l.address, node, pki.Node)
-	answered := poll(t, agent, begin(t, agent), time.Minute)
+	answered := poll(t, agent, l.begin(t, agent), time.Minute)
 	if err := agent.Heartbeat(t.Context(), apitest.NodeA, wire.Heartbeat{Sequence: 7}); err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +246,7 @@ func TestAServiceThatStartsAgainIsToldAnew(t *testing.T) {
 	dir, node := certificates(t)
 	l := listen(t, dir, "", false)
 	agent := open(t, l.address, node, pki.Node)
-	answered := poll(t, agent, begin(t, agent), time.Minute)
+	answered := poll(t, agent, l.begin(t, agent), time.Minute)
 	l.beat(t, agent)
 	l.stop()
 	if err := <-answered; !errors.Is(err, cluster.ErrUnavailable) {
@@ -253,7 +256,7 @@ func TestAServiceThatStartsAgainIsToldAnew(t *testing.T) {
 		t.Errorf("a heartbeat to nobody: %v, want ErrUnavailable", err)
 	}
 	again := listen(t, dir, l.address, true)
-	answered = poll(t, agent, begin(t, agent), 300*time.Millisecond)
+	answered = poll(t, agent, again.begin(t, agent), 300*time.Millisecond)
 	if b := again.beat(t, agent); b.Polling {
 		t.Errorf("the heartbeat is %+v, want it alone", b)
 	}
@@ -267,7 +270,7 @@ func TestASilentBodyIsSilence(t *testing.T) {
 	dir, node := certificates(t)
 	l := listen(t, dir, "", false)
 	agent := open(t, l.address, node, pki.Node)
-	since := begin(t, agent)
+	since := l.begin(t, agent)
 	heard := func() time.Time { return l.service.Nodes()[0].Heard }
 	before := heard()
 	if err := <-poll(t, agent, since, 100*time.Millisecond); err != nil {
@@ -300,8 +303,23 @@ func TestAWaitMayTakeLongerThanAClientMay(t *testing.T) {
 	agent := open(t, server.Address, server.NodeCertificates(apitest.NodeA), pki.Node)
 	agent.WaitWithHeartbeats(time.Second)
 	service.Set(func(w *apitest.World) { w.Assignment.Revision = 7 })
-	for range 2 {
+	if err := agent.Heartbeat(t.Context(), apitest.NodeA, wire.Heartbeat{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // without heartbeats, and with
 		if _, changed, err := agent.Assignment(t.Context(), apitest.NodeA, 7, 1500*time.Millisecond); changed || err != nil {
+			t.Errorf("nothing changed, but: %t, %v", changed, err)
+		}
+	}
+}
+
+// TestWhoSendsNoHeartbeatsPollsAsItAsks: a gateway, say, is known to be there by its polls.
+func TestWhoSendsNoHeartbeatsPollsAsItAsks(t *testing.T) {
+	f := newFixture(t)
+	f.node.WaitWithHeartbeats(10 * time.Minute)
+	f.service.Set(func(w *apitest.World) { w.Assignment.Revision = 7 })
+	for range 3 {
+		if _, changed, err := f.node.Assignment(t.Context(), apitest.NodeA, 7, 10*time.Millisecond); changed || err != nil {
 			t.Errorf("nothing changed, but: %t, %v", changed, err)
 		}
 	}
