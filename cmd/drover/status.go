@@ -51,7 +51,7 @@ func (s *statusScreen) print() {
 	if s.status.Converged {
 		fmt.Fprintf(s.w, "converged, revision %d\n\n", s.status.Revision)
 	} else {
-		fmt.Fprintf(s.w, "not converged, revision %d:\n%s\n", s.status.Revision, pendingText(s.status))
+		fmt.Fprintf(s.w, "not converged, revision %d:\n%s\n", s.status.Revision, pendingText(s.status.Missing()))
 	}
 	s.nodes()
 	s.applications()
