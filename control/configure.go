@@ -29,6 +29,13 @@ func (s *Service) Configure(ctx context.Context, from cluster.Revision, next clu
 	})
 }
 
+// Patch changes what a patch says of the configuration, under the conditions of Configure.
+func (s *Service) Patch(ctx context.Context, from cluster.Revision, p wire.ConfigurationPatch) (wire.ConfigurationDocument, error) {
+	doc, err := s.configure(ctx, from, p.Apply)
+	doc.Configuration = cluster.Configuration{} // who sends a part wants no more
+	return doc, err
+}
+
 // Edit changes the configuration by a function, which may be called several times and must do
 // nothing else. It may read from the service but not write to it.
 func (s *Service) Edit(ctx context.Context, edit func(*cluster.Configuration) error) (wire.ConfigurationDocument, error) {

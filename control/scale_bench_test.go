@@ -8,6 +8,7 @@ import (
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/records"
 	"github.com/drover/drover/control/store/mem"
+	"github.com/drover/drover/control/wire"
 )
 
 // How large the cluster of the benchmarks is.
@@ -89,6 +90,16 @@ func BenchmarkConfigureOne(b *testing.B) {
 			c.Applications["app7"] = app
 			return nil
 		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPendingOfOne is what a deploy asks for that waits for one application.
+func BenchmarkPendingOfOne(b *testing.B) {
+	s := large(b)
+	for b.Loop() {
+		if _, err := s.Pending(wire.Subjects{Applications: []cluster.AppName{"app7"}}); err != nil {
 			b.Fatal(err)
 		}
 	}

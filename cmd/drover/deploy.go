@@ -26,7 +26,7 @@ type deployOptions struct {
 
 func (o *deployOptions) addFlags(f *pflag.FlagSet) {
 	o.waitingOptions.addFlags(f)
-	f.BoolVar(&o.follow, "wait", true, "wait until the cluster has converged")
+	f.BoolVar(&o.follow, "wait", true, "wait until what the files change is so")
 }
 
 type deployReport struct {
@@ -35,6 +35,8 @@ type deployReport struct {
 	Changes   []string         `json:"changes"`
 	Moves     []cluster.Move   `json:"moves,omitempty"`
 	Converged bool             `json:"converged"`
+
+	subjects wire.Subjects // what is waited for; none: everything
 }
 
 func newDeploy(io_ stdio) *cobra.Command {
@@ -104,7 +106,7 @@ func apply(ctx context.Context, control *client.Client, files *deploy.Files) (de
 		if len(changes) == 0 {
 			return report, nil
 		}
-		written, err := control.Configure(ctx, current.Revision, next)
+		written, err := control.Change(ctx, current, next)
 		if errors.Is(err, cluster.ErrStale) {
 			continue
 		}
@@ -112,11 +114,38 @@ func apply(ctx context.Context, control *client.Client, files *deploy.Files) (de
 			return report, err
 		}
 		report.Changed, report.Revision = written.Changed, written.Revision
+		report.subjects = changed(current.Configuration, next)
 		for _, id := range written.Moves {
 			report.Moves = append(report.Moves, cluster.Move{ID: id})
 		}
 		return report, nil
 	}
+}
+
+// mostSubjects is from how many changes on a deploy waits for everything.
+const mostSubjects = 50
+
+// changed returns what differs between two configurations, with the nodes that it leaves or goes to.
+func changed(current, next cluster.Configuration) wire.Subjects {
+	var of wire.Subjects
+	changes := deploy.Diff(current, next)
+	if len(changes) > mostSubjects {
+		return of
+	}
+	for _, c := range changes {
+		if c.Application != "" {
+			of.Applications = append(of.Applications, c.Application)
+		}
+		if c.Volume != "" {
+			of.Volumes = append(of.Volumes, string(c.Volume))
+		}
+		for _, node := range []cluster.NodeID{c.From, c.To} {
+			if node != "" {
+				of.Nodes = append(of.Nodes, string(node))
+			}
+		}
+	}
+	return of
 }
 
 // compare returns the present configuration, the one that the files ask for, and the difference
@@ -149,7 +178,7 @@ func waitConverged(ctx context.Context, control *client.Client, report *deployRe
 	patient, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	if len(report.Moves) > 0 {
-		go func() { giveUp(control.WaitStuck(patient)) }()
+		go func() { giveUp(control.WaitStuck(patient, report.subjects)) }()
 	}
 	for i, m := range report.Moves {
 		move, err := control.WatchMove(patient, m.ID, func(m cluster.Move) { report.Moves[i] = m; display.show(m) })
@@ -165,9 +194,9 @@ func waitConverged(ctx context.Context, control *client.Client, report *deployRe
 		}
 	}
 	pending := &pendingDisplay{w: w}
-	status, err := control.WaitConverged(ctx, pending.show)
+	missing, err := control.WaitFor(ctx, report.subjects, pending.show)
 	if err != nil {
-		pending.say(status)
+		pending.say(missing)
 		return err
 	}
 	report.Converged = true
@@ -182,7 +211,7 @@ type pendingDisplay struct {
 	since       time.Time
 }
 
-func (d *pendingDisplay) show(s wire.Status) {
+func (d *pendingDisplay) show(s wire.Missing) {
 	if pending := pendingText(s); pending != d.last {
 		d.last, d.since = pending, time.Now()
 	}
@@ -192,7 +221,7 @@ func (d *pendingDisplay) show(s wire.Status) {
 }
 
 // say says what is missing, unless that is what it has said last.
-func (d *pendingDisplay) say(s wire.Status) {
+func (d *pendingDisplay) say(s wire.Missing) {
 	if pending := pendingText(s); pending != "" && pending != d.shown {
 		d.shown = pending
 		fmt.Fprintf(d.w, "waiting for:\n%s", pending)
@@ -200,7 +229,7 @@ func (d *pendingDisplay) say(s wire.Status) {
 }
 
 // pendingText is what is missing until the cluster has converged, a line each.
-func pendingText(s wire.Status) string {
+func pendingText(s wire.Missing) string {
 	var b strings.Builder
 	for _, sentence := range s.Pending {
 		fmt.Fprintf(&b, "  %s\n", inLine(sentence))

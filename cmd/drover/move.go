@@ -64,9 +64,9 @@ func followPlacement(ctx context.Context, o moveOptions, control *client.Client,
 	pending := &pendingDisplay{w: o.err}
 	goesOn := fmt.Sprintf("%s runs on where it is until it serves there (%s)", move.Application, inLine(move.Reason))
 	err := o.wait(ctx, goesOn, "what stands in its way says: drover status", func(ctx context.Context) error {
-		status, err := control.WaitServing(ctx, move.Application, move.To, pending.show)
+		status, err := control.WaitServing(ctx, move.Application, move.To, func(s wire.Status) { pending.show(s.Missing()) })
 		if err != nil {
-			pending.say(status)
+			pending.say(status.Missing())
 		}
 		return err
 	})

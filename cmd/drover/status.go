@@ -55,7 +55,7 @@ func (s *statusScreen) print() {
 		}
 		fmt.Fprintf(s.w, "converged, revision %d%s\n\n", s.status.Revision, but)
 	} else {
-		fmt.Fprintf(s.w, "not converged, revision %d:\n%s\n", s.status.Revision, pendingText(s.status))
+		fmt.Fprintf(s.w, "not converged, revision %d:\n%s\n", s.status.Revision, pendingText(s.status.Missing()))
 	}
 	s.nodes()
 	s.applications()

@@ -17,9 +17,11 @@ import (
 const rules = `
 u a b p  GET    /v1/drover
 u - - -  GET    /v1/status
+u - - -  GET    /v1/pending
 u - - -  GET    /v1/backup
 u - - -  GET    /v1/configuration
 u - - -  PUT    /v1/configuration
+u - - -  PATCH  /v1/configuration
 u - - -  POST   /v1/preview
 u a b p  GET    /v1/nodes
 - a - -  PUT    /v1/nodes/:node

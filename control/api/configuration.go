@@ -14,6 +14,20 @@ func (a *api) version(*gin.Context, pki.Identity) (reply, error) { return ok(a.s
 
 func (a *api) status(*gin.Context, pki.Identity) (reply, error) { return ok(a.service.Status()), nil }
 
+func (a *api) pending(c *gin.Context, _ pki.Identity) (reply, error) {
+	of := wire.Subjects{Volumes: c.QueryArray("volume"), Nodes: c.QueryArray("node")}
+	for _, name := range c.QueryArray("application") {
+		of.Applications = append(of.Applications, cluster.AppName(name))
+	}
+	for key := range c.Request.URL.Query() {
+		if key != "application" && key != "volume" && key != "node" {
+			return reply{}, fmt.Errorf("%w: what is pending is asked for by application, volume or node, not by %q", cluster.ErrInvalid, key)
+		}
+	}
+	missing, err := a.service.Pending(of)
+	return ok(missing), err
+}
+
 func (a *api) backup(c *gin.Context, _ pki.Identity) (reply, error) {
 	data, err := a.service.Backup(c.Request.Context())
 	c.Header("Content-Type", "application/octet-stream")
@@ -40,6 +54,19 @@ func (a *api) configure(c *gin.Context, _ pki.Identity) (reply, error) {
 	}
 	document, err := a.service.Configure(c.Request.Context(), from, next)
 	return reply{body: document, revision: document.Revision}, err
+}
+
+func (a *api) patch(c *gin.Context, _ pki.Identity) (reply, error) {
+	from, err := ifMatch(c)
+	if err != nil {
+		return reply{}, err
+	}
+	var document wire.PatchDocument
+	if err := decodeStrictly(c, &document); err != nil {
+		return reply{}, err
+	}
+	changed, err := a.service.Patch(c.Request.Context(), from, document.Configuration)
+	return reply{body: changed, revision: changed.Revision}, err
 }
 
 func (a *api) preview(c *gin.Context, _ pki.Identity) (reply, error) {

@@ -66,6 +66,30 @@ func TestConfigurationIsConditional(t *testing.T) {
 	}
 }
 
+func TestAPatchIsConditional(t *testing.T) {
+	f := newFixture(t, api.Options{})
+	for _, tt := range []struct {
+		rule, body, match string
+		status            int
+	}{
+		{"a new application", `{"configuration": {"applications": {"web": {"name": "web", "image": "nginx"}}}}`, `"1"`, 200},
+		{"a change of one member", `{"configuration": {"applications": {"web": {"image": "caddy"}}}}`, ``, 200},
+		{"an older revision", `{"configuration": {"applications": {"web": null}}}`, `"1"`, 412},
+		{"nothing", `{}`, `"3"`, 200},
+		{"a slip", `{"configuration": {"aplications": {"web": null}}}`, ``, 400},
+		{"a slip in an application", `{"configuration": {"applications": {"web": {"imagge": "x"}}}}`, ``, 400},
+		{"no patch", `[]`, ``, 400},
+	} {
+		w := f.do(user, "PATCH", wire.PathConfiguration, tt.body, "If-Match: "+tt.match)
+		if w.Code != tt.status {
+			t.Errorf("%s: %d %s, want %d", tt.rule, w.Code, w.Body, tt.status)
+		}
+	}
+	if c, revision := f.service.Configuration(); revision != 3 || c.Applications["web"].Image != "caddy" {
+		t.Errorf("the configuration is %v at revision %d", c, revision)
+	}
+}
+
 func TestPollsWait(t *testing.T) {
 	own := "/v1/nodes/" + string(apitest.NodeA) + "/slice"
 	for _, tt := range []struct {

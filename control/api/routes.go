@@ -27,14 +27,16 @@ type handler func(c *gin.Context, who pki.Identity) (reply, error)
 func (a *api) routes() []route { return slices.Concat(a.droverRoutes(), a.flockerRoutes()) }
 
 func (a *api) droverRoutes() []route {
-	const get, put, post, del = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete
+	const get, put, patch, post, del = http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodPost, http.MethodDelete
 	return []route{
 		{method: get, path: wire.PathDrover, access: anyone, handle: a.version},
 		// Both hold the environment of all applications, and so passwords: not for nodes.
 		{method: get, path: wire.PathStatus, access: users, handle: a.status},
+		{method: get, path: wire.PathPending, access: users, handle: a.pending},
 		{method: get, path: wire.PathBackup, access: users, handle: a.backup},
 		{method: get, path: wire.PathConfiguration, access: users, handle: a.configuration},
 		{method: put, path: wire.PathConfiguration, access: users, handle: a.configure},
+		{method: patch, path: wire.PathConfiguration, access: users, handle: a.patch},
 		{method: post, path: wire.PathPreview, access: users, handle: a.preview},
 
 		{method: get, path: wire.PathRecovery, access: users, handle: a.recovery},

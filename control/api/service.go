@@ -29,10 +29,14 @@ type Service interface {
 type ConfigurationService interface {
 	Version() wire.Version
 	Status() wire.Status
+	// Pending says what is missing of those subjects.
+	Pending(of wire.Subjects) (wire.Missing, error)
 	Configuration() (cluster.Configuration, cluster.Revision)
 	// Configure replaces the configuration. With a from other than zero it must be of that
 	// revision still, else the result is cluster.ErrStale.
 	Configure(ctx context.Context, from cluster.Revision, next cluster.Configuration) (wire.ConfigurationDocument, error)
+	// Patch is Configure by what changes alone. Its answer has no configuration.
+	Patch(ctx context.Context, from cluster.Revision, p wire.ConfigurationPatch) (wire.ConfigurationDocument, error)
 	// Preview says what Configure would lead to, and changes nothing.
 	Preview(ctx context.Context, next cluster.Configuration) ([]wire.PlannedStep, error)
 	// Edit changes the configuration as one write. It may call edit several times, each time

@@ -48,47 +48,74 @@ func (c *Client) WatchMove(ctx context.Context, id cluster.MoveID, see func(clus
 // and returns it. It does not wait for nodes that are gone. With an error it returns the last status that it
 // has seen, whose Pending says what is missing. See may be nil.
 func (c *Client) WaitConverged(ctx context.Context, see func(wire.Status)) (wire.Status, error) {
-	return c.waitFor(ctx, "the cluster to converge", see, func(s wire.Status) bool { return s.Converged })
+	return c.waitStatus(ctx, "the cluster to converge", see, func(s wire.Status) bool { return s.Converged })
+}
+
+// WaitFor is WaitConverged for some subjects alone. It asks for no more than what they lack.
+func (c *Client) WaitFor(ctx context.Context, of wire.Subjects, see func(wire.Missing)) (wire.Missing, error) {
+	var last wire.Missing
+	err := waitFor(ctx, "what was asked for", func() (bool, wire.Missing, error) {
+		missing, err := c.Pending(ctx, of)
+		if err == nil {
+			last = missing
+			if see != nil {
+				see(last)
+			}
+		}
+		return last.Converged, missing, err
+	})
+	return last, err
 }
 
 // WaitServing is WaitConverged for an application without a volume alone: it waits until it serves on a node.
 func (c *Client) WaitServing(ctx context.Context, app cluster.AppName, node cluster.NodeID, see func(wire.Status)) (wire.Status, error) {
-	return c.waitFor(ctx, fmt.Sprintf("%s to serve", app), see, func(s wire.Status) bool { return s.Serves(app, node) })
+	return c.waitStatus(ctx, fmt.Sprintf("%s to serve", app), see, func(s wire.Status) bool { return s.Serves(app, node) })
 }
 
-// waitFor calls see with the status of the cluster, again and again, until it is as wanted.
-func (c *Client) waitFor(ctx context.Context, what string, see func(wire.Status), is func(wire.Status) bool) (wire.Status, error) {
-	var absent absence
+// waitStatus calls see with the status of the cluster, again and again, until it is as wanted.
+func (c *Client) waitStatus(ctx context.Context, what string, see func(wire.Status), is func(wire.Status) bool) (wire.Status, error) {
 	var last wire.Status
-	for {
+	err := waitFor(ctx, what, func() (bool, wire.Missing, error) {
 		status, err := c.Status(ctx)
+		if err == nil {
+			last = status
+			if see != nil {
+				see(last)
+			}
+		}
+		return is(last), status.Missing(), err
+	})
+	return last, err
+}
+
+// waitFor asks, again and again, until there is an answer that all is as wanted.
+func waitFor(ctx context.Context, what string, ask func() (done bool, missing wire.Missing, err error)) error {
+	var absent absence
+	for {
+		done, missing, err := ask()
 		if err := absent.outlast(ctx, err); err != nil {
-			return last, err
+			return err
 		}
 		if err != nil {
 			continue
 		}
-		last = status
-		if see != nil {
-			see(last)
+		if done {
+			return nil
 		}
-		if is(last) {
-			return last, nil
-		}
-		if err := stuck(last); err != nil {
-			return last, err
+		if err := stuck(missing); err != nil {
+			return err
 		}
 		if err := sleep.For(ctx, pause); err != nil {
-			return last, fmt.Errorf("wait for %s: %w", what, err)
+			return fmt.Errorf("wait for %s: %w", what, err)
 		}
 	}
 }
 
 // WaitStuck waits until nothing can go on but by nodes that are gone, and says which: cluster.ErrUnavailable.
-func (c *Client) WaitStuck(ctx context.Context) error {
+func (c *Client) WaitStuck(ctx context.Context, of wire.Subjects) error {
 	for {
-		if status, err := c.Status(ctx); err == nil && stuck(status) != nil {
-			return stuck(status)
+		if missing, err := c.Pending(ctx, of); err == nil && stuck(missing) != nil {
+			return stuck(missing)
 		}
 		if err := sleep.For(ctx, 10*pause); err != nil {
 			return err
@@ -97,7 +124,7 @@ func (c *Client) WaitStuck(ctx context.Context) error {
 }
 
 // stuck says which nodes are waited for in vain, if nothing else is waited for.
-func stuck(s wire.Status) error {
+func stuck(s wire.Missing) error {
 	var gone, ways []string
 	waits := map[string]bool{}
 	for _, n := range s.Gone {

@@ -41,12 +41,9 @@ func (l *list) of(node cluster.NodeID, format string, args ...any) {
 }
 
 // pending says what is missing: of applications, then of volumes, then of nodes; and which nodes that waits for
-// in vain.
-func pending(v view.View, told func(cluster.NodeID) Told) ([]string, []wire.GoneNode) {
-	l := &list{View: v, told: told, gone: map[cluster.NodeID]*wire.GoneNode{}}
-	if r, recovering := v.Model.Recoveries.Get("store"); recovering {
-		l.add("the store has gone back (%s): nothing is destroyed until an operator accepts it: drover control accept", r.Why)
-	}
+// in vain. Of some subjects alone Missing says it.
+func pending(v view.View, told func(cluster.NodeID) Told) wire.Missing {
+	l := newList(v, told)
 	for app := range v.Model.Applications.All() {
 		l.application(app)
 	}
@@ -56,11 +53,23 @@ func pending(v view.View, told func(cluster.NodeID) Told) ([]string, []wire.Gone
 	for n := range v.Model.Nodes.All() {
 		l.node(n)
 	}
-	var gone []wire.GoneNode
-	for _, id := range records.Sorted(l.gone) {
-		gone = append(gone, *l.gone[id])
+	return l.missing()
+}
+
+func newList(v view.View, told func(cluster.NodeID) Told) *list {
+	l := &list{View: v, told: told, gone: map[cluster.NodeID]*wire.GoneNode{}}
+	if r, recovering := v.Model.Recoveries.Get("store"); recovering {
+		l.add("the store has gone back (%s): nothing is destroyed until an operator accepts it: drover control accept", r.Why)
 	}
-	return l.sentences, gone
+	return l
+}
+
+func (l *list) missing() wire.Missing {
+	m := wire.Missing{Revision: l.Model.Head, Converged: len(l.sentences) == 0, Pending: l.sentences}
+	for _, id := range records.Sorted(l.gone) {
+		m.Gone = append(m.Gone, *l.gone[id])
+	}
+	return m
 }
 
 func (l *list) application(app cluster.Application) {

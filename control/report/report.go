@@ -45,11 +45,11 @@ func Status(v view.View, told func(cluster.NodeID) Told) wire.Status {
 	for id := range v.Model.Removed.Each() {
 		status.Removed[id] = v.Model.Node(id)
 	}
-	status.Pending, status.Gone = pending(v, told)
+	missing := pending(v, told)
+	status.Converged, status.Pending, status.Gone = missing.Converged, missing.Pending, missing.Gone
 	for id, o := range v.Model.Ownerships.Each() {
 		status.Ownerships[id] = o
 	}
-	status.Converged = len(status.Pending) == 0
 	return status
 }
 

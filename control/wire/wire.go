@@ -15,13 +15,17 @@ import (
 // Paths of Drover's own resources. A segment that starts with ':' is a parameter.
 const (
 	// PathConfiguration: GET and PUT a ConfigurationDocument. PUT honours If-Match with the
-	// revision as an ETag ("\"42\"") and answers ErrStale when it no longer is.
+	// revision as an ETag ("\"42\"") and answers ErrStale when it no longer is. PATCH a PatchDocument, under the
+	// same condition; its answer has no configuration.
 	PathConfiguration = "/v1/configuration"
 	// PathPreview: POST a ConfigurationDocument; answers []PlannedStep: what would happen if it
 	// were PUT. Nothing changes.
 	PathPreview = "/v1/preview"
 	// PathStatus: GET a Status: all that an operator wants to see at once.
 	PathStatus = "/v1/status"
+	// PathPending: GET a Missing: of the Subjects that the query names with "application", "volume" and "node", each
+	// as often as there are any; of everything without.
+	PathPending = "/v1/pending"
 	// PathBackup: GET all that the service must not lose, at one instant, in the form of package
 	// control/store/backup.
 	PathBackup = "/v1/backup"

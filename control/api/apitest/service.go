@@ -120,6 +120,12 @@ func (s *Service) Status() wire.Status {
 	return w.Status
 }
 
+// Pending answers what the status of the world says, of any subjects.
+func (s *Service) Pending(of wire.Subjects) (wire.Missing, error) {
+	err := s.call("Pending", of)
+	return s.Status().Missing(), err
+}
+
 // Configuration implements api.Service.
 func (s *Service) Configuration() (cluster.Configuration, cluster.Revision) {
 	w, _ := s.see()
@@ -141,6 +147,16 @@ func (s *Service) Configure(_ context.Context, from cluster.Revision, next clust
 		return wire.ConfigurationDocument{}, err
 	}
 	return s.replace(from, func(c *cluster.Configuration) error { *c = next; return nil })
+}
+
+// Patch implements api.Service.
+func (s *Service) Patch(_ context.Context, from cluster.Revision, p wire.ConfigurationPatch) (wire.ConfigurationDocument, error) {
+	if err := s.call("Patch", from, p); err != nil {
+		return wire.ConfigurationDocument{}, err
+	}
+	doc, err := s.replace(from, p.Apply)
+	doc.Configuration = cluster.Configuration{}
+	return doc, err
 }
 
 // Edit implements api.Service.
