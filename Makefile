@@ -25,7 +25,7 @@ test: ## every tier of tests that this machine can run; says at the end which ra
 	./test/run
 
 test-unit: ## unit and property tests: no root, no network, race detector on
-	$(GO) test -race $$($(GO) list ./... | grep -v -e '/drover/test/\(bench\|cluster\|hosts\|sim\|vm\)' -e /volume/torture)
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v -e '/drover/test/\(bench\|cluster\|hosts\|sim\|vm\)' -e /volume/torture)
 
 SEEDS ?= 3000
 sim: ## break a simulated cluster in SEEDS (3000) ways, on fake time, and hold it against the promises

@@ -78,8 +78,8 @@ func (s *Service) tell(ctx context.Context, node cluster.NodeID, since cluster.R
 			if is.State == nil || is.State.Every == 0 {
 				is.Heard = is.Asked // otherwise its reports are its heartbeat, and show that it can speak
 			}
-			if is.acknowledged = since; s.unheardOf(n, since) {
-				is.acknowledged = 0 // it is of a store that has gone back since
+			if is.Acknowledged = since; s.unheardOf(n, since) {
+				is.Acknowledged = 0 // it is of a store that has gone back since
 			}
 			s.watch.acks.raise()
 		}

@@ -25,9 +25,6 @@ type glance struct {
 // A standing is what a session shows of a node.
 type standing struct {
 	view.Node
-	// acknowledged is the assignment that the node acts on.
-	acknowledged cluster.Revision
-
 	own cluster.Assignment // its own part, as last derived
 	// revision is that of own and of the logs that are wanted, configured that of own alone: a node that lags
 	// behind with logs only has done all that the configuration asks of it.
@@ -66,7 +63,7 @@ func (s *Service) show(n *session, is *standing) {
 // told returns what a node is told. If that is yet to be derived, and has changed, nobody can have acted on it.
 func (g glance) told(id cluster.NodeID) report.Told {
 	n := g.standings.At(id)
-	told := report.Told{Assignment: n.own, Revision: max(n.revision, g.shared), Due: n.configured, Shared: g.shared, Acknowledged: n.acknowledged}
+	told := report.Told{Assignment: n.own, Revision: max(n.revision, g.shared), Due: n.configured, Shared: g.shared, Acknowledged: n.Acknowledged}
 	if !n.stale {
 		return told
 	}

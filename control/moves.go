@@ -169,7 +169,7 @@ func (s *Service) holding(routes cluster.Revision) wire.HoldResult {
 		switch {
 		case n.Asked.IsZero() || present.Sub(n.Asked) > s.options.Timing.Liveness:
 			// It does not watch, or is gone.
-		case n.acknowledged >= routes:
+		case n.Acknowledged >= routes:
 			result.Holding++
 		default:
 			result.Missing = append(result.Missing, id)

@@ -181,6 +181,7 @@ func (s *Service) hear(ctx context.Context, state *cluster.NodeState) (records.S
 	if n.stale {
 		n.changed.raise()
 	}
+	slices.Sort(state.Missing) // view.Hears searches it
 	is.State, is.Told = state, state.Told
 	return volumes, apps, nil
 }

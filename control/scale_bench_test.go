@@ -55,7 +55,11 @@ func large(b *testing.B) *Service {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, state := range states {
+	for id, state := range states {
+		node, _ := svc.model.Nodes.Get(id)
+		if err := svc.Register(context.Background(), node); err != nil {
+			b.Fatal(err)
+		}
 		if err := svc.Report(context.Background(), *state); err != nil {
 			b.Fatal(err)
 		}

@@ -110,7 +110,7 @@ func (s *subjects) nodeNamed(nameOrID string) error {
 // everywhere takes in the nodes that still run an application, and says which do not act on its routes yet.
 func (s *subjects) everywhere() {
 	behind := map[cluster.AppName][]string{}
-	for id := range s.Seen.Nodes.Keys() {
+	for id, n := range s.Seen.Nodes.All() {
 		state := s.State(id)
 		if state == nil {
 			continue
@@ -120,7 +120,7 @@ func (s *subjects) everywhere() {
 				s.nodes[id] = struct{}{}
 			}
 		}
-		acts := max(state.Seen, s.told(id).Acknowledged)
+		acts := max(state.Seen, n.Acknowledged)
 		for name, revision := range s.routes {
 			if acts < revision {
 				behind[name] = append(behind[name], s.Model.Node(id))

@@ -38,6 +38,8 @@ type Node struct {
 	Joined cluster.Revision
 	// Told is the revision of the newest assignment of which it has said that its State was still right.
 	Told cluster.Revision
+	// Acknowledged is the assignment whose routes its proxy acts on.
+	Acknowledged cluster.Revision
 	// Lost is where it stood when it registered, if the store does not know that.
 	Lost cluster.Position
 	// Rival is the other one, if two agents speak as this node; empty: none does.

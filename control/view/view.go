@@ -89,9 +89,10 @@ func (v View) Hears(by, id cluster.NodeID) bool {
 	case state.Missing == nil:
 		return state.Peers[id] == "alive"
 	}
+	_, missed := slices.BinarySearch(state.Missing, id)
 	is, _ := v.Model.Nodes.Get(id)
 	n := v.Seen.Nodes.At(id)
-	return is.GossipAddress != "" && (n == nil || v.Seen.Nodes.At(by).Told >= n.Joined) && !slices.Contains(state.Missing, id)
+	return is.GossipAddress != "" && (n == nil || v.Seen.Nodes.At(by).Told >= n.Joined) && !missed
 }
 
 // Copies returns the copies of a volume that nodes have reported. They must not be changed.
