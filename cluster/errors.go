@@ -28,6 +28,8 @@ var (
 	// ErrRemoved: the node that calls was removed from the cluster by an operator. It must write nothing
 	// any more.
 	ErrRemoved = errors.New("removed")
+	// ErrAwaited: another process was taken for who this one says it is, and may yet come. Ask again in a moment.
+	ErrAwaited = errors.New("awaited")
 	// ErrUnavailable: not now; the same request may work later.
 	ErrUnavailable = errors.New("unavailable")
 	// ErrUnsupported: this backend or runtime cannot do it at all.

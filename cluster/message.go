@@ -7,7 +7,7 @@ import (
 )
 
 // kinds are the errors that stand for a kind, and say nothing of what happened.
-var kinds = []error{ErrInvalid, ErrNotFound, ErrExists, ErrConflict, ErrStale, ErrRefused, ErrForbidden, ErrRemoved, ErrUnavailable, ErrUnsupported}
+var kinds = []error{ErrInvalid, ErrNotFound, ErrExists, ErrConflict, ErrStale, ErrRefused, ErrForbidden, ErrRemoved, ErrAwaited, ErrUnavailable, ErrUnsupported}
 
 // Message is what people are told of an error: its text without the words of its kinds where these are
 // labels ("move db: conflict: db is on b already" says "move db: db is on b already"). Where they are part

@@ -95,9 +95,6 @@ func (s *Service) admit(ctx context.Context, n *session, as cluster.Node) error 
 	return nil
 }
 
-// errAwaited refuses who may have to wait for a moment only.
-var errAwaited = fmt.Errorf("%w: the control service has just been started", cluster.ErrConflict)
-
 // awaits refuses a process that comes first in this life of the service, while the one that was taken for the node
 // in the last may yet come, and runs. A node that only routes has nothing that two must not have. The caller holds mu.
 func (s *Service) awaits(n *session, instance string, as cluster.Node) error {
@@ -105,7 +102,7 @@ func (s *Service) awaits(n *session, instance string, as cluster.Node) error {
 	if n.registered || !known || as.RoutesOnly || was.Is(instance, as.Seat) || s.clock.now().Sub(s.started) > s.options.Timing.Liveness {
 		return nil
 	}
-	err := fmt.Errorf("%w, and the agent that was node %s may yet say that it is there", errAwaited, s.model.Node(n.id))
+	err := fmt.Errorf("%w: the control service has just been started, and the agent that was node %s may yet say that it is there", cluster.ErrAwaited, s.model.Node(n.id))
 	return cluster.WithHint(err, fmt.Sprintf("wait: this one is taken for it if the other one is silent for %s", s.options.Timing.Liveness))
 }
 
@@ -158,7 +155,7 @@ func (s *Service) tellRefused(ctx context.Context, n cluster.Node, why error) {
 	instance := wire.InstanceOf(ctx)
 	s.mu.Lock()
 	known := s.sessions[n.ID]
-	another := known != nil && errors.Is(why, cluster.ErrConflict) && !errors.Is(why, errAwaited) && instance != known.instance && instance != known.former
+	another := known != nil && errors.Is(why, cluster.ErrConflict) && instance != known.instance && instance != known.former
 	news := false
 	if another {
 		at, told := s.clock.now(), known.refused.told

@@ -309,7 +309,7 @@ func TestWhoWasTheNodeIsItAfterARestartOfTheService(t *testing.T) {
 		l.host("a").as("first").register()
 		l.restart()
 		first, copied := l.host("a").as("first"), l.host("a").as("copy")
-		l.wantKind(copied.tryRegister(), cluster.ErrConflict)
+		l.wantKind(copied.tryRegister(), cluster.ErrAwaited)
 		_, err := copied.lab.Assignment(copied.lab.ctx, "a", 0)
 		l.wantKind(err, cluster.ErrUnavailable)
 		if n := l.Nodes()[0]; n.Refused != nil {
@@ -323,11 +323,11 @@ func TestWhoWasTheNodeIsItAfterARestartOfTheService(t *testing.T) {
 
 		l.restart()
 		copied = l.host("a").as("second")
-		l.wantKind(copied.tryRegister(), cluster.ErrConflict)
+		l.wantKind(copied.tryRegister(), cluster.ErrAwaited)
 		time.Sleep(wire.LivenessWindow + time.Second)
 		l.ok(copied.tryRegister())
 		l.restart()
-		l.wantKind(l.host("a").as("first").tryRegister(), cluster.ErrConflict)
+		l.wantKind(l.host("a").as("first").tryRegister(), cluster.ErrAwaited)
 		l.ok(l.host("a").as("second").tryRegister())
 	})
 }

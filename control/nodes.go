@@ -114,7 +114,8 @@ func (s *Service) registered(ctx context.Context, n cluster.Node, lost bool) {
 		known = s.meet(n.ID, view.Node{Joined: s.shared.revision})
 		known.instance = wire.InstanceOf(ctx)
 	}
-	known.registered, known.dated = true, n.Told.Life != ""
+	// Of this very life it may say more than that has told, if the host was put back with its memory: see saw.
+	known.registered, known.dated = true, n.Told.Life != "" && n.Told.Life != s.life
 	is := s.change(known)
 	is.Heard = s.clock.now()
 	if is.Lost = (cluster.Position{}); lost {

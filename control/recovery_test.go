@@ -463,3 +463,21 @@ func TestAStoreOfAnEarlierVersionIsRead(t *testing.T) {
 		l.wantOwner("a", 1)
 	})
 }
+
+// TestAServiceThatWentBackWithItsMemory is noticed too: a virtual host that was put back to a snapshot of itself goes on in
+// the same life, of which a node was told more.
+func TestAServiceThatWentBackWithItsMemory(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.runDatabase()
+		l.allAct()
+		a := l.host("a")
+		a.state.Volumes[0].Snapshots = []cluster.Snapshot{{Name: "one", Kept: true}} // asked for after the snapshot was taken
+		a.told.Revision += 1 << 20
+		a.state.Seen = a.told.Revision
+		a.register()
+		a.report()
+		if kept := a.assignment().Volumes[0].Volume.Snapshots; !l.Recovery().Recovering || len(kept) != 1 {
+			t.Errorf("noticed: %t; a is to keep %d snapshots of its one", l.Recovery().Recovering, len(kept))
+		}
+	})
+}

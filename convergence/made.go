@@ -49,13 +49,15 @@ func (m *made) note(id cluster.VolumeID) error {
 }
 
 // keep notes the volumes that this node owns and that were there before, by the record. It forgets those that this
-// node has nothing to do with any more; not on the word of a store that may have gone back.
-func (m *made) keep(s cluster.Assignment) error {
+// node has nothing to do with any more; not on the word of a store that may have gone back. It goes by the newest
+// assignment, which it asks for: what is noted meanwhile is noted because of that one, or of a later one.
+func (m *made) keep(newest func() cluster.Assignment) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := newest()
 	if s.Recovering || s.Removed {
 		return nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	were, ids := setOf(m.ids), map[cluster.VolumeID]bool{}
 	for _, v := range s.Volumes {
 		if v.Ownership.Created || v.Ownership.Epoch > 1 || were[v.Volume.ID] {

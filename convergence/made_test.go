@@ -84,7 +84,7 @@ func TestWhatWasMadeIsForgotten(t *testing.T) {
 		{"it moved away, and a copy is still here", cluster.Assignment{Owners: []cluster.ForeignVolume{{Ownership: cluster.Ownership{Volume: data}}}}, true},
 		{"nothing of it is here", cluster.Assignment{}, false},
 	} {
-		if err := m.keep(row.told); err != nil {
+		if err := m.keep(func() cluster.Assignment { return row.told }); err != nil {
 			t.Fatal(err)
 		}
 		again := &made{}
@@ -94,5 +94,23 @@ func TestWhatWasMadeIsForgotten(t *testing.T) {
 		if is := slices.Contains(again.all(), data); is != row.want {
 			t.Errorf("%s: it is noted: %t", row.rule, is)
 		}
+	}
+}
+
+// TestWhatIsMadeMeanwhileIsNotForgotten: what is kept goes by the newest assignment, and nothing is noted between the look at
+// it and what follows. One that is yet being written to disk knows nothing of a volume that a later one gave the node.
+func TestWhatIsMadeMeanwhileIsNotForgotten(t *testing.T) {
+	m := &made{}
+	if err := m.open(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.keep(func() cluster.Assignment {
+		if m.mu.TryLock() {
+			m.mu.Unlock()
+			t.Error("a volume can be noted after the look at the assignment, and before what that lacks is forgotten")
+		}
+		return cluster.Assignment{}
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

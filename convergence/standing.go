@@ -20,6 +20,7 @@ import (
 //	starts with an assignment on disk  -> waits for an answer of the control service
 //	it is taken for the node           -> goes on as it is told then, for good: who comes later is the other one
 //	it is refused                      -> waits until it is taken for the node
+//	it may have to wait for another    -> waits, until nobody answers
 //	nobody answers                     -> goes on by what it has on disk, if nothing speaks against it
 //
 // Against it speaks that it is at another address than when it was last taken for the node, and that
@@ -100,6 +101,10 @@ func (s *standing) answered(err error, rival string) (news bool) {
 	switch {
 	case err == nil && was == "":
 		s.admitted = true
+	case errors.Is(err, cluster.ErrAwaited):
+		if was != "" { // who goes on by its disk does so: nobody has said that it is another one
+			s.waits = err.Error()
+		}
 	case err == nil:
 		s.admitted, s.since, s.waits = true, time.Now(), "the control service has not said yet what is to be done"
 	case errors.Is(err, cluster.ErrConflict):

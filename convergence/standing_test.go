@@ -80,6 +80,7 @@ func (r *rivals) Rival() string { return r.at }
 func TestWhoActsByWhatItsDiskSays(t *testing.T) {
 	away := fmt.Errorf("%w: no answer", cluster.ErrUnavailable)
 	cloned := fmt.Errorf("%w: another one speaks as it", cluster.ErrConflict)
+	awaited := fmt.Errorf("%w: another one may yet come", cluster.ErrAwaited)
 	home := cluster.Node{ID: "a", Name: "node-a", Address: "10.0.0.1", Era: "1"}
 	at := func(address string) cluster.Node {
 		n := home
@@ -102,6 +103,9 @@ func TestWhoActsByWhatItsDiskSays(t *testing.T) {
 		{"it is taken for the node", home, "", nil, nil, []bool{true, true}, false},
 		{"it is refused, and waits until it is not", home, "", cloned, nil, []bool{false, true}, false},
 		{"what refused it does not answer any more: that takes nothing back", home, "", cloned, away, []bool{false, false}, false},
+		{"another one may come first: it waits", home, "", awaited, awaited, []bool{false, false}, false},
+		{"until nobody answers any more", home, "", awaited, away, []bool{false, true}, false},
+		{"who goes on by what it has does not stop for that", home, "", away, awaited, []bool{true, true}, false},
 		{"nobody answers: it goes on by what it has", home, "", away, away, []bool{true, true}, false},
 		{"also after a boot", at(home.Address), "", away, away, []bool{true, true}, false},
 		{"it is at another address: it may be a copy", at("10.0.0.9"), "", away, away, []bool{false, false}, false},

@@ -20,12 +20,18 @@ func (a *Agent) watch(ctx context.Context) error {
 	failures := 0
 	for ctx.Err() == nil {
 		err := a.poll(ctx, &registered)
+		if ctx.Err() != nil {
+			break
+		}
 		if err == nil {
 			failures = 0
 			continue
 		}
+		if errors.Is(err, cluster.ErrStale) {
+			a.reportAnew() // a heartbeat was there before the report that it is of
+			continue
+		}
 		registered = false
-		a.reports(0, 0) // who answers next may not know what was reported
 		failures++
 		switch {
 		case errors.Is(err, cluster.ErrRemoved):
@@ -114,7 +120,7 @@ func (a *Agent) keepAssignments(ctx context.Context) error {
 		}
 		wanting, err := saveAssignment(a.Dir, assignment)
 		if a.fresh() {
-			err = errors.Join(err, a.made.keep(assignment))
+			err = errors.Join(err, a.made.keep(func() cluster.Assignment { newest, _ := a.heard(); return newest }))
 		}
 		if kept, at = assignment, time.Now(); err != nil {
 			kept = cluster.Assignment{}

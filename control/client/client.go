@@ -25,6 +25,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -73,11 +74,18 @@ func New(o Options) *Client {
 	if o.Dial == nil {
 		o.Dial = dialer.DialContext
 	}
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := o.Dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return watched(c), nil
+	}
 	return &Client{
 		address: o.Address, instance: cluster.NewUUID(),
 		http: &http.Client{
 			Transport: &http.Transport{
-				DialContext:         o.Dial,
+				DialContext:         dial,
 				TLSClientConfig:     o.TLS.Clone(),
 				TLSHandshakeTimeout: 10 * time.Second, // many may come at once
 				Protocols:           protocols,
@@ -174,13 +182,13 @@ func (c *Client) do(ctx context.Context, r request, into any) (http.Header, erro
 		return nil, c.unreachable(ctx, err)
 	}
 	defer response.Body.Close()
-	if r.heart != nil {
-		r.heart.takes(response.Header.Get(wire.HeaderBeats) != "")
-	}
 	if r.beats != nil {
 		r.beats.Close()
 	}
 	text, err := io.ReadAll(response.Body)
+	if r.heart != nil && err == nil { // until then heartbeats go alone: to read all may take a while
+		r.heart.takes(response.Header.Get(wire.HeaderBeats) != "")
+	}
 	switch {
 	case err != nil:
 		return nil, c.unreachable(ctx, err)
@@ -227,6 +235,7 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 		q.Header.Set("Content-Type", "application/json")
 	}
 	if r.beats != nil {
+		q = q.WithContext(httptrace.WithClientTrace(ctx, r.beats.trace()))
 		q.Body, q.ContentLength, q.TransferEncoding = r.beats, -1, []string{"chunked"}
 		q.Header.Set(wire.HeaderBeats, "true")
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -76,8 +77,11 @@ func (h *heart) beat(node cluster.NodeID, b wire.Heartbeat) bool {
 	return true
 }
 
-// beats are the body of one poll: it has a line when there is one, and ends when it is closed or its time is over.
+// beats are the body of one poll: it has a line when there is one, and ends when it is closed, its time is over, or its
+// connection is closed.
 type beats struct {
+	by    *connection
+	lost  <-chan struct{}
 	next  <-chan wire.Heartbeat
 	rest  []byte
 	limit *time.Timer
@@ -92,6 +96,8 @@ func (b *beats) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		case <-b.limit.C:
 			return 0, io.EOF
+		case <-b.lost:
+			return 0, net.ErrClosed
 		case next := <-b.next:
 			line, err := json.Marshal(next)
 			if err != nil {
@@ -110,6 +116,9 @@ func (b *beats) Close() error {
 	b.once.Do(func() {
 		b.limit.Stop()
 		close(b.ended)
+		if b.by != nil {
+			b.by.bound(0) // other requests may go by it, and wait for who reads slowly
+		}
 	})
 	return nil
 }

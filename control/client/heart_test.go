@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control"
 	"github.com/drover/drover/control/api"
@@ -273,10 +275,10 @@ func TestASilentBodyIsSilence(t *testing.T) {
 	since := l.begin(t, agent)
 	heard := func() time.Time { return l.service.Nodes()[0].Heard }
 	before := heard()
-	if err := <-poll(t, agent, since, 100*time.Millisecond); err != nil {
+	if err := <-poll(t, agent, since, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if after := heard(); after.Sub(before).Abs() > 10*time.Millisecond {
+	if after := heard(); after.Sub(before).Abs() > 500*time.Millisecond {
 		t.Errorf("it was heard of at %s, and after a poll without a heartbeat at %s", before, after)
 	}
 	answered := poll(t, agent, since, time.Minute)
@@ -322,5 +324,82 @@ func TestWhoSendsNoHeartbeatsPollsAsItAsks(t *testing.T) {
 		if _, changed, err := f.node.Assignment(t.Context(), apitest.NodeA, 7, 10*time.Millisecond); changed || err != nil {
 			t.Errorf("nothing changed, but: %t, %v", changed, err)
 		}
+	}
+}
+
+// TestAPollEndsWithItsConnection, and with its caller, though no heartbeat is there to be written.
+func TestAPollEndsWithItsConnection(t *testing.T) {
+	dir, node := certificates(t)
+	l := listen(t, dir, "", false)
+	agent := open(t, l.address, node, pki.Node)
+	since := l.begin(t, agent)
+	agent.WaitWithHeartbeats(time.Hour)
+	ended := func(what string, answered <-chan error) error {
+		t.Helper()
+		select {
+		case err := <-answered:
+			return err
+		case <-time.After(time.Minute):
+			t.Fatalf("%s, and the poll goes on", what)
+			panic("unreachable")
+		}
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, _, err := agent.Assignment(ctx, apitest.NodeA, since, time.Hour)
+		left <- err
+	}()
+	if b := l.beat(t, agent); !b.Polling {
+		t.Fatal("the heartbeat did not go with the poll")
+	}
+	leave()
+	if err := ended("its caller has left", left); !errors.Is(err, context.Canceled) {
+		t.Errorf("its caller has left: %v", err)
+	}
+	if _, _, err := agent.Assignment(t.Context(), apitest.NodeA, since, 0); err != nil {
+		t.Fatal(err)
+	}
+	answered := poll(t, agent, since, time.Hour)
+	if b := l.beat(t, agent); !b.Polling {
+		t.Fatal("the heartbeat did not go with the poll")
+	}
+	l.stop()
+	if err := ended("the service has ended", answered); !errors.Is(err, cluster.ErrUnavailable) {
+		t.Errorf("the service has ended: %v", err)
+	}
+}
+
+// TestHeartbeatsAreAcknowledged, or their connection is given up; other requests have all the time that they want.
+func TestHeartbeatsAreAcknowledged(t *testing.T) {
+	dir, node := certificates(t)
+	l := listen(t, dir, "", false)
+	config, err := pki.ClientTLS(node, pki.Node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conn *net.TCPConn
+	agent := client.New(client.Options{Address: l.address, TLS: config, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		conn, _ = c.(*net.TCPConn)
+		return c, err
+	}})
+	defer agent.Close()
+	limit := func() (ms int) {
+		raw, err := conn.SyscallConn()
+		if err == nil {
+			err = raw.Control(func(fd uintptr) { ms, _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT) })
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ms
+	}
+	answered := poll(t, agent, l.begin(t, agent), time.Second)
+	if b := l.beat(t, agent); !b.Polling || limit() != 15000 {
+		t.Errorf("the heartbeat is %+v, and may go unacknowledged for %d ms, want 15000", b, limit())
+	}
+	if err := <-answered; err != nil || limit() != 0 {
+		t.Errorf("the poll is over (%v), and what is sent may go unacknowledged for %d ms, want 0: no limit", err, limit())
 	}
 }

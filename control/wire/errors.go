@@ -33,6 +33,7 @@ var kinds = []struct {
 	{cluster.ErrUnsupported, "unsupported", http.StatusNotImplemented},
 	{cluster.ErrRemoved, "removed", http.StatusGone},
 	{cluster.ErrUnavailable, "unavailable", http.StatusServiceUnavailable},
+	{cluster.ErrAwaited, "awaited", http.StatusServiceUnavailable}, // to who does not know it, unavailable
 }
 
 // EncodeError returns the status and the body for an error.

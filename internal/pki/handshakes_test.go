@@ -2,6 +2,7 @@ package pki
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,11 +11,13 @@ import (
 // TestHandshakesTakeTurns, and one that ends, or does not go on, makes room for the next.
 func TestHandshakesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := make(handshakes, 2)
+		h := newHandshakes(2)
+		hosts := 0
 		shake := func() (end context.CancelFunc, result <-chan error) {
 			ctx, end := context.WithCancel(t.Context())
 			done := make(chan error, 1)
-			go func() { done <- h.turn(ctx) }()
+			hosts++
+			go func(host string) { done <- h.turn(ctx, host) }(fmt.Sprint(hosts))
 			synctest.Wait()
 			return end, done
 		}
@@ -47,11 +50,11 @@ func TestHandshakesTakeTurns(t *testing.T) {
 			end()
 		}
 		synctest.Wait()
-		if len(h) != 0 {
-			t.Errorf("%d are under way after all have ended", len(h))
+		if len(h.turns) != 0 || len(h.of) != 0 {
+			t.Errorf("%d are under way after all have ended, of %d addresses", len(h.turns), len(h.of))
 		}
-		for range cap(h) {
-			h <- struct{}{} // and stay
+		for range cap(h.turns) {
+			h.turns <- struct{}{} // and stay
 		}
 		_, late := shake()
 		time.Sleep(handshakePatience)
@@ -64,6 +67,23 @@ func TestHandshakesTakeTurns(t *testing.T) {
 		synctest.Wait()
 		if err := <-left; err == nil {
 			t.Error("a client that left has its turn")
+		}
+	})
+}
+
+// TestStrangersWaitBehindThemselves: who opens handshakes from one address, and ends none, keeps nobody else out.
+func TestStrangersWaitBehindThemselves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHandshakes(mostHandshakes)
+		for range 60 * 200 {
+			time.Sleep(time.Second / 200)
+			ctx, end := context.WithTimeout(t.Context(), 10*time.Second)
+			defer end()
+			go func() { _ = h.turn(ctx, "203.0.113.7") }()
+		}
+		began := time.Now()
+		if err := h.turn(t.Context(), "10.0.0.2"); err != nil || time.Since(began) > 0 {
+			t.Errorf("an agent at another address waits for %s: %v", time.Since(began), err)
 		}
 	})
 }

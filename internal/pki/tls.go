@@ -19,7 +19,7 @@ func ServerTLS(dir, name string) (*tls.Config, error) {
 	}
 	config.ClientAuth = tls.RequireAndVerifyClientCert
 	config.ClientCAs = roots
-	config.GetConfigForClient = make(handshakes, mostHandshakes).hello
+	config.GetConfigForClient = newHandshakes(mostHandshakes).hello
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		_, err := IdentityOf(state.PeerCertificates[0])
 		return err
