@@ -18,11 +18,11 @@ func (s *Service) Recovery() wire.Recovery {
 }
 
 // AcceptRecovery makes what is on record count again, and returns what that led to.
-func (s *Service) AcceptRecovery(ctx context.Context) (wire.Recovery, error) {
+func (s *Service) AcceptRecovery(ctx context.Context, r wire.AcceptRequest) (wire.Recovery, error) {
 	var accepted wire.Recovery
 	_, err := s.update(ctx, func(w *rules.Write) error {
 		accepted = report.Recovery(w.View)
-		return w.Accept()
+		return w.Accept(r)
 	})
 	if err != nil {
 		return wire.Recovery{}, fmt.Errorf("accept the records: %w", err)

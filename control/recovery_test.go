@@ -3,6 +3,7 @@ package control
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/store"
@@ -159,7 +160,7 @@ func TestNothingIsDestroyedOnTheWordOfAStoreThatWentBack(t *testing.T) {
 				t.Errorf("the consequences are %q, want %q", r.Consequences, sentence)
 			}
 		}
-		_, err = l.AcceptRecovery(l.ctx)
+		_, err = l.AcceptRecovery(l.ctx, wire.AcceptRequest{})
 		l.ok(err)
 		told = a.assignment().Volumes
 		if len(told) != 1 || told[0].Volume.Rollback != nil || len(told[0].Volume.Snapshots) != 2 {
@@ -168,7 +169,7 @@ func TestNothingIsDestroyedOnTheWordOfAStoreThatWentBack(t *testing.T) {
 		if deleted := b.assignment().Deleted; len(deleted) != 1 {
 			t.Errorf("after it was accepted b is told to delete %v", deleted)
 		}
-		_, err = l.AcceptRecovery(l.ctx)
+		_, err = l.AcceptRecovery(l.ctx, wire.AcceptRequest{})
 		l.wantKind(err, cluster.ErrConflict)
 	})
 }
@@ -176,7 +177,7 @@ func TestNothingIsDestroyedOnTheWordOfAStoreThatWentBack(t *testing.T) {
 func TestWhatIsAcceptedIsTheHighestEpochThatWasSeen(t *testing.T) {
 	inLab(t, func(t *testing.T, l *lab) {
 		l.putBack(l.movedSince())
-		accepted, err := l.AcceptRecovery(l.ctx)
+		accepted, err := l.AcceptRecovery(l.ctx, wire.AcceptRequest{})
 		l.ok(err)
 		if !containsAll(strings.Join(accepted.Consequences, "\n"), []string{"volume db: node-b is its owner, at epoch 2"}) {
 			t.Errorf("accepted is %q", accepted.Consequences)
@@ -248,7 +249,7 @@ func TestAMoveOfAStoreThatWentBackEndsWhenThatIsAccepted(t *testing.T) {
 		l.putBack(backup)
 		l.wantPhase(cluster.PhaseHold)
 		l.wantRoute(cluster.Route{External: 5432, Application: "db", Mode: cluster.Forward, Endpoint: "b:5432", Epoch: 2})
-		_, err := l.AcceptRecovery(l.ctx)
+		_, err := l.AcceptRecovery(l.ctx, wire.AcceptRequest{})
 		l.ok(err)
 		l.wantPhase(cluster.PhaseRolledBack)
 		l.wantOwner("b", 2)
@@ -264,7 +265,7 @@ func TestAVolumeThatGotItsOwnerSinceKeepsIt(t *testing.T) {
 		l.allAct()
 		l.putBack(backup)
 		l.configure(database("b")) // deployed again
-		r, err := l.AcceptRecovery(l.ctx)
+		r, err := l.AcceptRecovery(l.ctx, wire.AcceptRequest{})
 		l.ok(err)
 		if !containsAll(strings.Join(r.Consequences, "\n"), []string{"volume db: node-a is its owner, at epoch 1"}) {
 			t.Errorf("accepted is %q", r.Consequences)
@@ -312,7 +313,7 @@ func TestSnapshotsOfFormerOwnersOutliveAStoreThatWentBack(t *testing.T) {
 		if r := l.Recovery(); !containsAll(strings.Join(r.Consequences, "\n"), []string{"snapshot one, which is not on record, is kept on node-a"}) {
 			t.Errorf("the consequences are %q", r.Consequences)
 		}
-		_, err := l.AcceptRecovery(l.ctx)
+		_, err := l.AcceptRecovery(l.ctx, wire.AcceptRequest{})
 		l.ok(err)
 		if owners := a.assignment().Owners; len(owners) != 1 || len(owners[0].Unwanted) != 0 {
 			t.Errorf("after it was accepted a is told of %+v", owners)
@@ -381,7 +382,7 @@ func TestWhatWasAcceptedIsNotAskedAgain(t *testing.T) {
 		a := l.caughtUp()
 		a.register()
 		a.report()
-		_, err := l.AcceptRecovery(l.ctx)
+		_, err := l.AcceptRecovery(l.ctx, wire.AcceptRequest{Without: []string{"node-b", "node-c"}})
 		l.ok(err)
 		for range 2 {
 			a.register()
@@ -479,5 +480,52 @@ func TestAServiceThatWentBackWithItsMemory(t *testing.T) {
 		if kept := a.assignment().Volumes[0].Volume.Snapshots; !l.Recovery().Recovering || len(kept) != 1 {
 			t.Errorf("noticed: %t; a is to keep %d snapshots of its one", l.Recovery().Recovering, len(kept))
 		}
+	})
+}
+
+// TestNobodyAcceptsWithoutANodeThatMayHaveMore: the record knows nothing of a volume that b alone has. It would get another
+// owner, while b writes it.
+func TestNobodyAcceptsWithoutANodeThatMayHaveMore(t *testing.T) {
+	inLab(t, func(t *testing.T, l *lab) {
+		l.host("a").register()
+		l.host("b").register()
+		l.host("a").report()
+		l.host("b").report()
+		backup := l.store.Backup()
+		l.configure(database("b"))
+		l.allAct()
+		l.putBack(backup)
+		a, b, c := l.host("a"), l.host("b"), l.host("c")
+		l.restart()
+		a.told.Revision += 1 << 40 // a has been told of it, and comes back, with c; b is cut off
+		for _, h := range []*host{a, c} {
+			h.register()
+			h.report()
+		}
+		time.Sleep(wire.LivenessWindow + time.Second)
+		l.configure(database("a"))
+		_, err := l.AcceptRecovery(l.ctx, wire.AcceptRequest{})
+		l.wantKind(err, cluster.ErrRefused)
+		if !strings.Contains(cluster.Hint(err), "drover control accept --yes --without node-b") {
+			t.Errorf("the way out is %q", cluster.Hint(err))
+		}
+		if o, owned := l.model.Ownerships.Get(cluster.VolumeIDForName("db")); owned {
+			t.Errorf("it has an owner: %+v", o)
+		}
+		b.register()
+		b.report()
+		_, err = l.AcceptRecovery(l.ctx, wire.AcceptRequest{})
+		l.ok(err)
+		l.wantOwner("b", 1)
+		l.restart()
+		a.told.Revision += 1 << 40
+		for _, h := range []*host{a, c} {
+			h.register()
+			h.report()
+		}
+		_, err = l.AcceptRecovery(l.ctx, wire.AcceptRequest{Without: []string{"node-d"}})
+		l.wantKind(err, cluster.ErrNotFound)
+		_, err = l.AcceptRecovery(l.ctx, wire.AcceptRequest{Without: []string{"node-b"}})
+		l.ok(err)
 	})
 }

@@ -14,12 +14,14 @@ import (
 
 type controlAcceptOptions struct {
 	remoteOptions
-	yes bool
+	yes     bool
+	without []string
 }
 
 func (o *controlAcceptOptions) addFlags(f *pflag.FlagSet) {
 	o.remoteOptions.addFlags(f)
 	f.BoolVar(&o.yes, "yes", false, "accept it")
+	f.StringSliceVar(&o.without, "without", nil, "`NODES` that are gone for good: all others must have come back")
 }
 
 func newControlAccept(io_ stdio) *cobra.Command {
@@ -30,7 +32,9 @@ func newControlAccept(io_ stdio) *cobra.Command {
 		Long: `Show what the control service knows of its store having gone back: control.db was put back from a backup,
 say, and nodes have acted on more than it holds. From then on nothing is destroyed on its word. With --yes
 its records count again, as the list says: later owners are its owners, snapshots that users kept are kept,
-no volume goes back to a snapshot that was asked for earlier, and what is deleted on record is deleted.`,
+no volume goes back to a snapshot that was asked for earlier, and what is deleted on record is deleted. Every
+node must have come back and said what it has, but for those that --without names. Such a one must never come back
+with its disk: what it alone knew of may have another owner by then.`,
 	}, &o, runControlAccept)
 }
 
@@ -41,7 +45,9 @@ func runControlAccept(ctx context.Context, o controlAcceptOptions) error {
 	}
 	ask := control.Recovery
 	if o.yes {
-		ask = control.AcceptRecovery
+		ask = func(ctx context.Context) (wire.Recovery, error) {
+			return control.AcceptRecovery(ctx, wire.AcceptRequest{Without: o.without})
+		}
 	}
 	r, err := ask(ctx)
 	if err != nil {

@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/gin-gonic/gin"
 
+	"github.com/drover/drover/control/wire"
 	"github.com/drover/drover/internal/pki"
 )
 
@@ -11,6 +12,12 @@ func (a *api) recovery(*gin.Context, pki.Identity) (reply, error) {
 }
 
 func (a *api) acceptRecovery(c *gin.Context, _ pki.Identity) (reply, error) {
-	accepted, err := a.service.AcceptRecovery(c.Request.Context())
+	var r wire.AcceptRequest
+	if c.Request.ContentLength != 0 { // clients of earlier versions send none
+		if err := decodeStrictly(c, &r); err != nil {
+			return reply{}, err
+		}
+	}
+	accepted, err := a.service.AcceptRecovery(c.Request.Context(), r)
 	return ok(accepted), err
 }

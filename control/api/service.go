@@ -125,7 +125,7 @@ type UserService interface {
 // A RecoveryService knows whether the store has gone back, and what an operator is to accept.
 type RecoveryService interface {
 	Recovery() wire.Recovery
-	AcceptRecovery(ctx context.Context) (wire.Recovery, error)
+	AcceptRecovery(ctx context.Context, r wire.AcceptRequest) (wire.Recovery, error)
 }
 
 // An EventService keeps events.

@@ -145,7 +145,10 @@ func TestWhatIsSaidArrivesWhole(t *testing.T) {
 		}, []any{apitest.NodeA, cluster.MoveID("m"), commit}},
 		{"Failed", func() error { return f.node.Failed(ctx, "m", failure) }, []any{apitest.NodeA, cluster.MoveID("m"), failure}},
 		{"AddKey", func() error { return f.user.AddKey(ctx, "me", wire.KeyRequest{Key: "k"}) }, []any{"me", wire.KeyRequest{Key: "k"}}},
-		{"AcceptRecovery", func() error { _, err := f.user.AcceptRecovery(ctx); return err }, nil},
+		{"AcceptRecovery", func() error {
+			_, err := f.user.AcceptRecovery(ctx, wire.AcceptRequest{Without: []string{"a"}})
+			return err
+		}, []any{wire.AcceptRequest{Without: []string{"a"}}}},
 		{"RemoveNode", func() error {
 			r, err := f.user.RemoveNode(ctx, "a", wire.RemovalRequest{Replacement: "b", Leave: true, Confirmed: true})
 			return expect(err, r.Done, true)

@@ -12,6 +12,6 @@ func (c *Client) Recovery(ctx context.Context) (wire.Recovery, error) {
 }
 
 // AcceptRecovery makes what the store holds count again, and returns what that led to.
-func (c *Client) AcceptRecovery(ctx context.Context) (wire.Recovery, error) {
-	return post[wire.Recovery](ctx, c, wire.PathRecovery, nil)
+func (c *Client) AcceptRecovery(ctx context.Context, r wire.AcceptRequest) (wire.Recovery, error) {
+	return post[wire.Recovery](ctx, c, wire.PathRecovery, r)
 }

@@ -17,6 +17,11 @@ func Recovery(v view.View) wire.Recovery {
 	add := func(format string, args ...any) {
 		out.Consequences = append(out.Consequences, fmt.Sprintf(format, args...))
 	}
+	for _, node := range v.Absent() {
+		if recovering {
+			add("node %s: has not said yet what it has: it is waited for, or named as gone for good", v.Model.Node(node))
+		}
+	}
 	for volume := range v.Model.Volumes.All() {
 		name := records.Name(volume)
 		o, owned := v.Model.Ownerships.Get(volume.ID)

@@ -7,6 +7,7 @@ import (
 	"github.com/drover/drover/cluster"
 	"github.com/drover/drover/control/records"
 	"github.com/drover/drover/control/view"
+	"github.com/drover/drover/control/wire"
 )
 
 // MostWitnesses is how many nodes are noted that have seen that the store went back.
@@ -39,6 +40,26 @@ func (w *Write) Place(n cluster.Node) (lost bool) {
 	w.Suspect(n.ID, fmt.Sprintf("%s has been told what the store does not know: revision %d in a life of the control service that has not got so far on record",
 		w.Node(n.ID), n.Told.Revision>>view.RevisionsPerWrite))
 	return true
+}
+
+// absent refuses to go on while nodes have not said what they have, but for those that are named.
+func (w *Write) absent(without []string) error {
+	gone := set[cluster.NodeID]{}
+	for _, name := range without {
+		id, err := w.resolve(name)
+		if err != nil {
+			return err
+		}
+		gone[id] = struct{}{}
+	}
+	for _, id := range w.View.Absent() {
+		if _, known := gone[id]; !known {
+			name := w.Node(id)
+			return cluster.WithHint(fmt.Errorf("%w: %s has not said yet what it has", cluster.ErrRefused, name),
+				fmt.Sprintf("wait until it has; or, if it is gone for good, accept without it: drover control accept --yes --without %s", name))
+		}
+	}
+	return nil
 }
 
 // unaccepted refuses what would destroy something, while the store has gone back.
@@ -112,8 +133,12 @@ func (w *Write) suspend(v cluster.Volume) bool {
 
 // Accept makes what is on record count again, with what nodes are known to have had since: later
 // owners become the owners on record, snapshots that users kept are kept, and no volume goes back to
-// a snapshot that was asked for earlier. What is deleted on record is deleted.
-func (w *Write) Accept() error {
+// a snapshot that was asked for earlier. What is deleted on record is deleted. All nodes must have said what they
+// have, but for those without which it is accepted: a volume that only such a one knows of could get another owner.
+func (w *Write) Accept(r wire.AcceptRequest) error {
+	if err := w.absent(r.Without); err != nil {
+		return err
+	}
 	above := false
 	for id, v := range w.Volumes.Each() {
 		_, later := w.claimed(id)

@@ -71,6 +71,17 @@ func (v View) Unheard() bool {
 	return false
 }
 
+// Absent returns the nodes on record that may hold volumes and have not said which in this life of the service.
+func (v View) Absent() []cluster.NodeID {
+	var absent []cluster.NodeID
+	for node := range v.Model.Nodes.All() {
+		if n := v.Seen.Nodes.At(node.ID); !node.RoutesOnly && (n == nil || n.Silent) {
+			absent = append(absent, node.ID)
+		}
+	}
+	return absent
+}
+
 // State returns what a node that is in touch last said of itself; nil if it has not said anything.
 func (v View) State(id cluster.NodeID) *cluster.NodeState {
 	if !v.InTouch(id) {

@@ -30,6 +30,12 @@ type Recovery struct {
 	Consequences []string `json:"consequences"`
 }
 
+// AcceptRequest accepts what is on record.
+type AcceptRequest struct {
+	// Without names nodes, by name or id, that are not waited for: they are gone for good.
+	Without []string `json:"without,omitempty"`
+}
+
 // CopyStatus is one node's copy of a volume.
 type CopyStatus struct {
 	Node cluster.NodeID `json:"node"`

@@ -32,7 +32,8 @@ const (
 	// PathDrover: GET the Version of the service.
 	PathDrover = "/v1/drover"
 
-	// PathRecovery: GET a Recovery; POST accepts it, and answers the Recovery that was accepted.
+	// PathRecovery: GET a Recovery; POST an AcceptRequest, or nothing, accepts it, and answers the Recovery that was
+	// accepted. ErrRefused: a node has not said yet what it has.
 	PathRecovery = "/v1/recovery"
 
 	// PathNodes: GET []NodeStatus.

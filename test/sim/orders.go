@@ -100,7 +100,7 @@ func (o *operator) accept(*register) func(context.Context, *ctl.Service) error {
 		for _, app := range o.world.apps {
 			app.intend(func(i *intent) { i.accepted = true })
 		}
-		_, err := s.AcceptRecovery(ctx)
+		_, err := s.AcceptRecovery(ctx, wire.AcceptRequest{})
 		o.world.happened("%s: accepts what is on record: %v", o.name, err)
 		return err
 	}

@@ -357,9 +357,9 @@ func (s *Service) Recovery() wire.Recovery {
 }
 
 // AcceptRecovery implements api.Service.
-func (s *Service) AcceptRecovery(context.Context) (wire.Recovery, error) {
+func (s *Service) AcceptRecovery(_ context.Context, r wire.AcceptRequest) (wire.Recovery, error) {
 	w, _ := s.see()
-	return w.Recovery, s.call("AcceptRecovery")
+	return w.Recovery, s.call("AcceptRecovery", r)
 }
 
 // Events implements api.Service.
