@@ -341,7 +341,7 @@ func TestAnAgentThatIsStartedAgainIsNotKeptWaiting(t *testing.T) {
 		l.restart()
 		moved := n
 		moved.Seat = "boot 1 directory 8"
-		l.wantKind(l.Register(l.as("copy").ctx, moved), cluster.ErrConflict)
+		l.wantKind(l.Register(l.as("copy").ctx, moved), cluster.ErrAwaited)
 		l.ok(l.Register(l.as("second").ctx, n))
 		if on, _ := l.model.Nodes.Get("a"); on.Seat != "" {
 			t.Errorf("all nodes are told of %q", on.Seat)

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	hurried = 2 * time.Second  // the patience of the service under test, which a busy machine must not use up
-	patient = 60 * time.Second // that of the test
+	hurried = 5 * time.Second // the patience of the service under test, which a busy machine must not use up
+	patient = 2 * time.Minute // that of the test
 )
 
 // raw connects a user to a hurried service, and sends what it says.
@@ -135,13 +135,13 @@ func TestWhoGoesOnIsNotLeft(t *testing.T) {
 	}
 	t.Run("who waits for something to happen", func(t *testing.T) {
 		t.Parallel()
-		if text := answer(t, raw(t, apitest.NewService(), "GET /v1/events?wait=4s"+head+"\r\n")); text != "[]" {
+		if text := answer(t, raw(t, apitest.NewService(), "GET /v1/events?wait=7s"+head+"\r\n")); text != "[]" {
 			t.Errorf("answered %q", text)
 		}
 	})
 	t.Run("who waits after a body", func(t *testing.T) {
 		t.Parallel()
-		if text := answer(t, raw(t, apitest.NewService(), "GET /v1/events?wait=4s"+head+"Content-Length: 2\r\n\r\n{}")); text != "[]" {
+		if text := answer(t, raw(t, apitest.NewService(), "GET /v1/events?wait=7s"+head+"Content-Length: 2\r\n\r\n{}")); text != "[]" {
 			t.Errorf("answered %q", text)
 		}
 	})
@@ -151,7 +151,7 @@ func TestWhoGoesOnIsNotLeft(t *testing.T) {
 		size := pieces * 100 << 10
 		c := raw(t, apitest.NewService(), fmt.Sprintf("POST /v1/moves%sContent-Length: %d\r\n\r\n", head, size+2))
 		for range pieces {
-			time.Sleep(hurried / 8)
+			time.Sleep(hurried / 16)
 			io.WriteString(c, strings.Repeat(" ", size/pieces))
 		}
 		io.WriteString(c, "{}")
@@ -173,7 +173,7 @@ type slowly struct{ io.Reader }
 
 func (s slowly) Read(p []byte) (int, error) {
 	if len(p) > 16<<10 {
-		time.Sleep(hurried / 1000)
+		time.Sleep(hurried / 2500)
 	}
 	return s.Reader.Read(p)
 }
