@@ -41,10 +41,10 @@ torture: ## move volumes with everything in them for TORTURE (1m) between all ba
 	cd volume/torture && ../../bin/torture.test -test.timeout 24h -torture.for $(TORTURE)
 
 test-cluster: build ## whole clusters of real processes on 127.0.0.0/8, with faults: no root
-	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 20m ./test/cluster/...
+	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m ./test/cluster/...
 
 test-hosts: build ## hosts in network namespaces, each with a Docker engine and btrfs (needs root)
-	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m ./test/hosts/...
+	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 45m ./test/hosts/...
 
 test-zfs: test-guest test-vm ## virtual hosts with real OpenZFS and Docker, in emulation (needs root)
 
@@ -55,7 +55,7 @@ test-guest: ## the part of test-zfs that is volumes alone, in one guest
 	$(GUEST) ./volume/torture -run 'TestTorture$$|TestWhatIsKept/.*/zfs' -torture.for 20s
 
 test-vm: build ## the part of test-zfs that is whole hosts
-	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m ./test/vm/...
+	DROVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 40m ./test/vm/...
 
 hosts: build ## three hosts in network namespaces to play with (needs root)
 	$(GO) run ./test/hosts/play
