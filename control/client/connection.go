@@ -29,8 +29,19 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// gone is closed with the connection.
+func (c *connection) gone() <-chan struct{} {
+	if c == nil {
+		return nil
+	}
+	return c.closed
+}
+
 // bound has the kernel close the connection when what was sent is not acknowledged for so long; zero: as it likes.
 func (c *connection) bound(d time.Duration) {
+	if c == nil {
+		return
+	}
 	tcp, ok := c.Conn.(*net.TCPConn)
 	if !ok {
 		return // a test's
@@ -48,9 +59,6 @@ func (b *beats) trace() *httptrace.ClientTrace {
 		if secure, ok := got.Conn.(*tls.Conn); ok {
 			b.by, _ = secure.NetConn().(*connection)
 		}
-		if b.by != nil {
-			b.lost = b.by.closed
-			b.by.bound(deafAfter)
-		}
+		b.by.bound(deafAfter)
 	}}
 }

@@ -80,8 +80,7 @@ func (h *heart) beat(node cluster.NodeID, b wire.Heartbeat) bool {
 // beats are the body of one poll: it has a line when there is one, and ends when it is closed, its time is over, or its
 // connection is closed.
 type beats struct {
-	by    *connection
-	lost  <-chan struct{}
+	by    *connection // nil: another kind, of a test
 	next  <-chan wire.Heartbeat
 	rest  []byte
 	limit *time.Timer
@@ -96,7 +95,7 @@ func (b *beats) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		case <-b.limit.C:
 			return 0, io.EOF
-		case <-b.lost:
+		case <-b.by.gone():
 			return 0, net.ErrClosed
 		case next := <-b.next:
 			line, err := json.Marshal(next)
@@ -116,9 +115,7 @@ func (b *beats) Close() error {
 	b.once.Do(func() {
 		b.limit.Stop()
 		close(b.ended)
-		if b.by != nil {
-			b.by.bound(0) // other requests may go by it, and wait for who reads slowly
-		}
+		b.by.bound(0) // other requests may go by it, and wait for who reads slowly
 	})
 	return nil
 }
